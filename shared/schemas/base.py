@@ -24,7 +24,9 @@ class Part(BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         for name, field in cls.model_fields.items():
-            if not any(isinstance(mark, Privacy) for mark in field.metadata) and not list(parts_of(field.annotation)):
+            if not any(isinstance(mark, Privacy) for mark in field.metadata) and not list(
+                parts_of(field.annotation)
+            ):
                 raise TypeError(f"{cls.__name__}.{name} has no privacy class")
 
 
@@ -49,6 +51,18 @@ def parts_of(annotation: Any) -> Iterator[type[Part]]:
     elif get_origin(annotation) in (list, tuple, Union, UnionType):
         for inner in get_args(annotation):
             yield from parts_of(inner)
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """An event that a decision places at another moment than its own: a letter that arrived on Monday."""
+
+    event: Event
+    occurred_at: datetime
+
+
+Decided: TypeAlias = Event | Dated
+"""What decide answers: an event that happens now, or one that happened then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,3 @@ class Recorded:
     policy_version: str | None
     traceparent: str | None
     event: Event
-
-
-Seen: TypeAlias = dict[str, int]

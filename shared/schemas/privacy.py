@@ -82,7 +82,13 @@ class Kept:
 
 Plain: TypeAlias = Annotated[T, Privacy(PrivacyClass.NONE)]
 Pseudonym: TypeAlias = Annotated[T, Privacy(PrivacyClass.PSEUDONYMOUS)]
-Contact: TypeAlias = Annotated[Classed, Privacy(PrivacyClass.PERSONAL, DataGroup.CONTACT, "complainant")]
-Narrative: TypeAlias = Annotated[Classed, Privacy(PrivacyClass.SPECIAL, DataGroup.NARRATIVE, "complainant")]
-"""Free text of the complainant may hold health or belief: it is always special."""
-Correspondence: TypeAlias = Annotated[Classed, Privacy(PrivacyClass.PERSONAL, DataGroup.CORRESPONDENCE, "complainant")]
+
+_CONTACT = Privacy(PrivacyClass.PERSONAL, DataGroup.CONTACT, "complainant")
+# Free text of the complainant may hold health or belief, so it is always special.
+_NARRATIVE = Privacy(PrivacyClass.SPECIAL, DataGroup.NARRATIVE, "complainant")
+_CORRESPONDENCE = Privacy(PrivacyClass.PERSONAL, DataGroup.CORRESPONDENCE, "complainant")
+
+ContactIfAny: TypeAlias = Annotated[Classed | None, _CONTACT]
+Narrative: TypeAlias = Annotated[Classed, _NARRATIVE]
+NarrativeIfAny: TypeAlias = Annotated[Classed | None, _NARRATIVE]
+CorrespondenceIfAny: TypeAlias = Annotated[Classed | None, _CORRESPONDENCE]
