@@ -8,6 +8,13 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from shared.case import clocks, course, objections, ownership, privacy, provenance, record
+from shared.case.clocks import Clocks
+from shared.case.course import Course
+from shared.case.objections import Objections
+from shared.case.ownership import Ownership
+from shared.case.privacy import Privacy
+from shared.case.provenance import Provenance
+from shared.case.record import NotReceived, Record
 from shared.schemas.base import Recorded
 
 
@@ -15,16 +22,13 @@ from shared.schemas.base import Recorded
 class Case:
     """A complaint as all its events tell it."""
 
-    record: record.State = record.initial
-    course: course.Course = course.initial
-    ownership: ownership.Ownership = ownership.initial
-    clocks: clocks.Clocks = field(default_factory=dict)
-    objections: objections.Objections = objections.initial
-    provenance: provenance.Provenance = provenance.initial
-    privacy: privacy.Privacy = privacy.initial
-
-
-initial = Case()
+    record: NotReceived | Record = record.initial
+    course: Course = course.initial
+    ownership: Ownership = ownership.initial
+    clocks: Clocks = field(default_factory=dict)
+    objections: Objections = objections.initial
+    provenance: Provenance = provenance.initial
+    privacy: Privacy = privacy.initial
 
 
 def evolve(case: Case, recorded: Recorded) -> Case:
@@ -39,5 +43,5 @@ def evolve(case: Case, recorded: Recorded) -> Case:
     )
 
 
-def fold(history: Iterable[Recorded], start: Case = initial) -> Case:
-    return reduce(evolve, history, start)
+def fold(history: Iterable[Recorded]) -> Case:
+    return reduce(evolve, history, Case())

@@ -86,12 +86,13 @@ def evolve(state: State, recorded: Recorded) -> State:
         case ComplaintReceived() as event, NotReceived():
             return _received(event, recorded)
         case ComplaintRegistered() as event, Record():
-            narratives = {"narrative": item.narrative for item in event.items if item.primary}
             registration = Registration(
                 recorded.time, event.product, event.sub_product, tuple(event.wish), tuple(event.gaps)
             )
-            position = next((n for n, item in enumerate(event.items) if item.primary), 0)
-            kept = _kept(recorded, narratives, prefix=f"items.{position}.")
+            kept: dict[str, Kept] = {}
+            for position, item in enumerate(event.items):
+                if item.primary:
+                    kept = _kept(recorded, {"narrative": item.narrative}, prefix=f"items.{position}.")
             return replace(state, registration=registration, personal={**state.personal, **kept})
         case ComplaintClassified() as event, Record():
             seen = Classification(tuple(event.category), event.scheme_version, event.severity, event.urgency)

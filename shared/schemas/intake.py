@@ -55,7 +55,7 @@ class ComplaintRegistered(Event):
     product: Plain[str | None] = None
     sub_product: Plain[str | None] = None
     wish: Plain[list[Wish]]
-    gaps: Plain[list[str]] = []
+    gaps: Plain[list[str]] = Field(default_factory=list)
 
 
 class ComplaintClassified(Event):
