@@ -1,0 +1,1 @@
+"""The command line of Redress and its stack on one machine."""
