@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from shared.schemas.base import Recorded
 from shared.schemas.codes import ClosingReason
@@ -29,10 +30,12 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The stage, how often the case was reopened, and how it was closed last."""
+    """The stage, how often and by which event the case was reopened, and how it was closed last."""
 
     stage: Stage = Stage.UNKNOWN
     reopened: int = 0
+    woken_by: UUID | None = None
+    woken_at: datetime | None = None
     closed_at: datetime | None = None
     closed_for: ClosingReason | None = None
     outcome: str | None = None
@@ -66,9 +69,11 @@ def evolve(course: Course, recorded: Recorded) -> Course:
         ):
             return _at(course, _handling(event))
         case ComplaintClosed(reason=reason, outcome=outcome):
-            return Course(Stage.CLOSED, course.reopened, recorded.occurred_at, reason, outcome)
+            at = recorded.occurred_at
+            return replace(course, stage=Stage.CLOSED, closed_at=at, closed_for=reason, outcome=outcome)
         case ComplaintReopened(number=number):
-            return replace(course, stage=Stage.IN_PROGRESS, reopened=number)
+            awake = replace(course, stage=Stage.IN_PROGRESS, reopened=number)
+            return replace(awake, woken_by=recorded.id, woken_at=recorded.time)
     return course
 
 

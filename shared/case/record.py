@@ -43,6 +43,8 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
+    by: UUID
+    at: datetime
     category: tuple[str, ...]
     scheme_version: str
     severity: int | None
@@ -95,7 +97,14 @@ def evolve(state: State, recorded: Recorded) -> State:
                     kept = _kept(recorded, {"narrative": item.narrative}, prefix=f"items.{position}.")
             return replace(state, registration=registration, personal={**state.personal, **kept})
         case ComplaintClassified() as event, Record():
-            seen = Classification(tuple(event.category), event.scheme_version, event.severity, event.urgency)
+            seen = Classification(
+                recorded.id,
+                recorded.time,
+                tuple(event.category),
+                event.scheme_version,
+                event.severity,
+                event.urgency,
+            )
             return replace(state, classification=seen)
         case ComplaintDataCorrected() as event, Record():
             return _corrected(state, event, recorded)
