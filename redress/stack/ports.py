@@ -62,7 +62,7 @@ def require_free(name: str, port: int) -> None:
     if not is_free(port):
         raise NotRunning(
             f"Port {port}, which {name} needs, is in use by {holder(port)}.",
-            "Stop that program, or start another stack, which takes free ports: REDRESS_RUN=.run-2 redress up",
+            "Stop that program, or start another stack, on free ports: REDRESS_RUN=.run-2 redress up",
         )
 
 

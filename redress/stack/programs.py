@@ -49,11 +49,12 @@ class Programs:
 
     def wait_ready(self, part: Part) -> None:
         """Wait until it says that it is ready, telling from time to time what it still waits for."""
+        url = self.contract.url(part)
         began = told = time.monotonic()
 
         def decided() -> bool:
             nonlocal told
-            if self.processes.find(part.name) is None or (why := self.unready(part)) is None:
+            if self.processes.find(part.name) is None or (why := unready(url)) is None:
                 return True
             if time.monotonic() - told > NEWS_EVERY:
                 told = time.monotonic()
@@ -69,14 +70,6 @@ class Programs:
                 f"The last lines of {log}:\n{quoted(last_lines(log))}",
                 "Mend what they name, then run `redress up` again: it starts only what is missing.",
             )
-
-    def unready(self, part: Part) -> str | None:
-        """Why it is not ready, in its own words; None when it is."""
-        try:
-            answer = httpx.get(f"{self.contract.url(part)}/readyz", timeout=5, trust_env=False)
-        except httpx.HTTPError as error:
-            return f"no answer yet ({type(error).__name__})"
-        return None if answer.is_success else " ".join(answer.text.split())[:300]
 
     def _finish(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Run a short-lived program to its end; what it says goes to a log of its own."""
@@ -96,3 +89,12 @@ class Programs:
                 f"The last lines of {log}:\n{quoted(last_lines(log))}",
                 "Mend what they name, then run `redress up` again.",
             )
+
+
+def unready(url: str) -> str | None:
+    """Why the program at that address is not ready, in its own words; None when it is."""
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False)
+    except httpx.HTTPError as error:
+        return f"no answer ({type(error).__name__})"
+    return None if answer.is_success else " ".join(answer.text.split())[:300]

@@ -216,7 +216,7 @@ class Stack:
             return
         if databases.KEYRING in waiting.run(databases.existing(dsn)):
             raise NotRunning(
-                f"The keyring's master key {self.layout.keyring_master_key} is gone: nothing sealed can be read.",
+                f"The keyring's key {self.layout.keyring_master_key} is gone; no seal opens without it.",
                 "Restore the file from its backup. A new one would not open the old keys.",
             )
         contracts.make_master_key(self.layout)

@@ -1,0 +1,5 @@
+"""`python -m redress`."""
+
+from redress.cli import main
+
+main()

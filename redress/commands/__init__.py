@@ -1,0 +1,1 @@
+"""Subcommands, one subject a module; each offers `register(app)`, which the command line calls."""
