@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from shared.schemas.base import Recorded
-from shared.schemas.codes import ClosingReason, FactKind, Origin
+from shared.schemas.codes import FactKind, Origin
 from shared.schemas.intake import ComplaintReceived, UpstreamFactReceived
 from shared.schemas.processing import CaseAdopted, ComplaintClosed
 
@@ -55,6 +55,7 @@ def evolve(provenance: Provenance, recorded: Recorded) -> Provenance:
                 recorded.id, event.kind, recorded.occurred_at, recorded.time, event.label, event.timely
             )
             return replace(provenance, facts=(*provenance.facts, fact))
-        case ComplaintClosed(reason=ClosingReason.BY_SOURCE) if closed := provenance.latest(FactKind.CLOSED):
-            return replace(provenance, placed=provenance.placed | {closed.event})
+        case ComplaintClosed(fact=UUID() as fact):
+            # Named by the closing: the source may have said more while that was on its way.
+            return replace(provenance, placed=provenance.placed | {fact})
     return provenance

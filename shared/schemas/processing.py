@@ -82,11 +82,12 @@ class ObjectionSettled(Event):
 
 
 class ComplaintClosed(Event):
-    """The case is at rest. outcome is the source's own word where the source closed it."""
+    """The case is at rest. Where the source closed it: outcome is its own word, fact the event that told us."""
 
     type: ClassVar[str] = "processing.complaint-closed.v1"
     reason: Plain[ClosingReason]
     outcome: Plain[str | None] = None
+    fact: Plain[UUID | None] = None
 
 
 class ComplaintReopened(Event):
