@@ -116,7 +116,8 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
         return lambda value: None if value is None else kind(value)
     if kind in _SQL_TYPES:
         return lambda value: value
-    return lambda value: None if value is None else kind(orjson.loads(value))
+    build: Callable[[Any], Any] = kind
+    return lambda value: None if value is None else build(orjson.loads(value))
 
 
 def _plain(value: Any) -> Any:

@@ -20,7 +20,6 @@ from shared.schemas.catalogue import CATALOGUE
 from shared.schemas.envelope import Unreadable, read
 from shared.schemas.reporting import ForkAcknowledged
 
-
 Apply: TypeAlias = Callable[[Connection, Projection, Mapping[UUID, Sequence[Recorded]]], Awaitable[None]]
 
 
@@ -100,7 +99,8 @@ where (case_id, publisher, sequence) = ($1, $3, $2) and id <> $4 on conflict do 
 _MOVE = """
 insert into cases as c (id, log, version, own, gate, forks, parked)
 select id, log, raised, own, gate::int[], forks, parked
-from unnest($1::uuid[], $2::smallint[], $3::int[], $4::int[], $5::text[], $6::int[], $7::text[]) m (id, log, raised, own, gate, forks, parked)
+from unnest($1::uuid[], $2::smallint[], $3::int[], $4::int[], $5::text[], $6::int[], $7::text[])
+  m (id, log, raised, own, gate, forks, parked)
 order by id  -- rows are locked in this order
 on conflict (id) do update set version = c.version + excluded.version, own = greatest(c.own, excluded.own),
   gate = excluded.gate, forks = excluded.forks, parked = coalesce(c.parked, excluded.parked)"""
@@ -344,7 +344,7 @@ async def park_failing(
 async def fold_afresh(
     connection: Connection, projections: Sequence[Projection], cases: Collection[UUID]
 ) -> dict[UUID, str]:
-    """Makes all rows of the cases anew from their accepted events; answers those that cannot be read, with the reason."""
+    """Makes all rows of the cases anew from their accepted events; answers those that cannot be read, and why."""
     histories: dict[UUID, list[Recorded]] = {}
     unreadable: dict[UUID, str] = {}
     for case, loaded in (await load_many(connection, cases)).items():

@@ -80,6 +80,11 @@ class Change:
 class CaseStore(Protocol):
     """The port: PostgresCaseStore in service, MemoryCaseStore in tests; one contract suite holds for both."""
 
+    @property
+    def publisher(self) -> str:
+        """Whose own events this store appends."""
+        ...
+
     async def load(self, case: UUID) -> Loaded:
         """The case in one snapshot; an unknown one has version 0."""
         ...
