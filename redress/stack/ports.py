@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import psutil
 
 from redress.failures import NotRunning
+from redress.stack import waiting
 
 LOOPBACK = "127.0.0.1"
 # Below every system's range for outgoing connections: a client that tries a dead server's port again and
@@ -59,7 +60,8 @@ def assign(
 
 def require_free(name: str, port: int) -> None:
     """Raise, naming who is there, unless a server of ours can listen on the port."""
-    if not is_free(port):
+    # A killed process is gone a moment before the kernel has closed its sockets.
+    if not waiting.until(lambda: is_free(port), 2):
         raise NotRunning(
             f"Port {port}, which {name} needs, is in use by {holder(port)}.",
             "Stop that program, or start another stack, on free ports: REDRESS_RUN=.run-2 redress up",

@@ -73,11 +73,12 @@ class Stack:
         """Stop the services, then Kafka, then PostgreSQL; their state stays."""
         with locked(self.layout, self.say):
             programs = sorted({path.name for path in self.layout.pids.iterdir()} - set(SERVERS))
-            for name in programs:  # all at once, then one after the other is waited for
-                self.processes.send(name, signal.SIGTERM)
+            # All are asked at once, then one after the other is waited for.
+            asked = [name for name in programs if self.processes.send(name, signal.SIGTERM)]
             for name in programs:
-                if self.processes.stop(name):
-                    self.say(f"{name} stopped")
+                self.processes.stop(name)
+            for name in asked:
+                self.say(f"{name} stopped")
             for name, sig in ((KAFKA, signal.SIGTERM), (POSTGRES, postgres.STOP_SIGNAL)):
                 if self.processes.stop(name, sig):
                     self.say(f"{name} stopped")

@@ -1,0 +1,1 @@
+"""Development identity provider and front door: anybody may be anybody, so it serves this machine only."""
