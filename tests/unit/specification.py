@@ -4,7 +4,7 @@ Also every event of a case as a strategy, for properties that must hold for any 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Generic, TypeVar
@@ -118,8 +118,8 @@ moments = st.integers(-40 * 24, 40 * 24).map(lambda hours: NOON + timedelta(hour
 groups = st.lists(st.sampled_from(DataGroup), max_size=2)
 sealed_if_any = st.none() | st.just(sealed)
 
-any_event: st.SearchStrategy[Event] = st.one_of(
-    st.builds(
+EVENTS: Mapping[type[Event], st.SearchStrategy[Event]] = {
+    intake.ComplaintReceived: st.builds(
         intake.ComplaintReceived,
         case_number=st.just("2026-ABCDEFGH-1"),
         origin=st.sampled_from(Origin),
@@ -137,7 +137,7 @@ any_event: st.SearchStrategy[Event] = st.one_of(
         name=sealed_if_any,
         email=sealed_if_any,
     ),
-    st.builds(
+    intake.ComplaintRegistered: st.builds(
         intake.ComplaintRegistered,
         items=st.lists(
             st.builds(intake.ProblemItem, number=st.just(1), primary=st.booleans(), narrative=sealed_if_any),
@@ -147,7 +147,7 @@ any_event: st.SearchStrategy[Event] = st.one_of(
         wish=st.lists(st.sampled_from(Wish), max_size=2),
         gaps=st.lists(codes, max_size=1),
     ),
-    st.builds(
+    intake.ComplaintClassified: st.builds(
         intake.ComplaintClassified,
         item=st.just(1),
         category=st.lists(codes, max_size=2),
@@ -155,14 +155,14 @@ any_event: st.SearchStrategy[Event] = st.one_of(
         severity=st.none() | st.integers(1, 5),
         urgency=st.sampled_from(Urgency),
     ),
-    st.builds(
+    intake.UpstreamFactReceived: st.builds(
         intake.UpstreamFactReceived,
         kind=st.sampled_from(FactKind),
         source_system=st.just("crm"),
         label=st.none() | st.just("Closed with explanation"),
         timely=st.none() | st.booleans(),
     ),
-    st.builds(
+    intake.ComplaintDataCorrected: st.builds(
         intake.ComplaintDataCorrected,
         fields=st.lists(
             st.sampled_from(["name", "narrative", "product", "wish", "category", "channel"]), max_size=3
@@ -175,24 +175,28 @@ any_event: st.SearchStrategy[Event] = st.one_of(
         name=sealed_if_any,
         narrative=sealed_if_any,
     ),
-    st.builds(intake.ErasureOrdered, basis=st.sampled_from(ErasureBasis), groups=groups),
-    st.builds(
+    intake.ErasureOrdered: st.builds(
+        intake.ErasureOrdered, basis=st.sampled_from(ErasureBasis), groups=groups
+    ),
+    intake.PersonalDataErased: st.builds(
         intake.PersonalDataErased,
         order=ids,
         basis=st.sampled_from(ErasureBasis),
         groups=groups,
         kids=st.just(["kid"]),
     ),
-    st.builds(processing.ComplaintAssigned, owner=people, unit=st.none() | st.just("claims")),
-    st.builds(
+    processing.ComplaintAssigned: st.builds(
+        processing.ComplaintAssigned, owner=people, unit=st.none() | st.just("claims")
+    ),
+    processing.AssignmentDeclined: st.builds(
         processing.AssignmentDeclined,
         owner=people,
         reason=st.sampled_from(DecliningReason),
         remark=sealed_if_any,
     ),
-    st.builds(processing.HandlingStarted, owner=people),
-    st.builds(processing.CaseAdopted, owner=people),
-    st.builds(
+    processing.HandlingStarted: st.builds(processing.HandlingStarted, owner=people),
+    processing.CaseAdopted: st.builds(processing.CaseAdopted, owner=people),
+    processing.ClockStarted: st.builds(
         processing.ClockStarted,
         clock=clocks,
         started_at=moments,
@@ -202,22 +206,26 @@ any_event: st.SearchStrategy[Event] = st.one_of(
         calendar_version=st.just("1"),
         round=st.integers(1, 3),
     ),
-    st.builds(processing.ReminderSent, clock=clocks, owner=st.none() | people),
-    st.builds(processing.ComplaintEscalated, clock=clocks, level=st.integers(1, 3)),
-    st.builds(processing.ObjectionSettled, objection=ids, finding=st.just("justified")),
-    st.builds(
+    processing.ReminderSent: st.builds(processing.ReminderSent, clock=clocks, owner=st.none() | people),
+    processing.ComplaintEscalated: st.builds(
+        processing.ComplaintEscalated, clock=clocks, level=st.integers(1, 3)
+    ),
+    processing.ObjectionSettled: st.builds(
+        processing.ObjectionSettled, objection=ids, finding=st.just("justified")
+    ),
+    processing.ComplaintClosed: st.builds(
         processing.ComplaintClosed,
         reason=st.sampled_from(ClosingReason),
         outcome=st.none() | st.just("explained"),
         fact=st.none() | ids,
     ),
-    st.builds(
+    processing.ComplaintReopened: st.builds(
         processing.ComplaintReopened,
         reason=st.sampled_from(ReopeningReason),
         number=st.integers(1, 3),
         fact=st.none() | ids,
     ),
-    st.builds(
+    reporting.ForkAcknowledged: st.builds(
         reporting.ForkAcknowledged,
         forks=st.lists(
             st.builds(
@@ -232,7 +240,10 @@ any_event: st.SearchStrategy[Event] = st.one_of(
         ),
         finding=st.just("stray-producer"),
     ),
-)
+}
+"""Every event type of a case, and how it may come."""
+
+any_event: st.SearchStrategy[Event] = st.one_of(*EVENTS.values())
 """Any fact about a case. Publishers may interleave in any way, so a list in any order is a history."""
 
 
