@@ -21,6 +21,8 @@ from shared.schemas.envelope import Unreadable, read
 from shared.schemas.reporting import ForkAcknowledged
 
 Apply: TypeAlias = Callable[[Connection, Projection, Mapping[UUID, Sequence[Recorded]]], Awaitable[None]]
+Witness: TypeAlias = Callable[[Connection, Sequence[Record], Verdict], Awaitable[None]]
+"""Writes down every record with the gate's word on it, in the batch's own transaction."""
 
 
 class Fenced(Exception):
@@ -111,10 +113,17 @@ _UNMARK = "delete from marks where case_id = any($1::uuid[])"
 class Receiver:
     """Takes batches of one service's live group. logs: topic name -> index in store.LOGS."""
 
-    def __init__(self, publisher: str, logs: Mapping[str, int], projections: Sequence[Projection]) -> None:
+    def __init__(
+        self,
+        publisher: str,
+        logs: Mapping[str, int],
+        projections: Sequence[Projection],
+        witness: Witness | None = None,
+    ) -> None:
         self.me = PUBLISHERS.index(publisher)
         self.logs = logs
         self.projections = projections
+        self.witness = witness
 
     async def receive(
         self, connection: Connection, records: Sequence[Record], spans: Sequence[Span]
@@ -131,6 +140,8 @@ class Receiver:
             work = self._sort_out(verdict, stands, mine, below)
             history = self._readable(work)
             await self._store(connection, verdict, work, aside)
+            if self.witness:
+                await self.witness(connection, records, verdict)
             await self._project(connection, history)
             await self._move(connection, verdict, work)
             await self._fold_afresh(connection, work)
