@@ -10,6 +10,7 @@ from redress.failures import NotRunning
 from redress.stack import waiting
 
 LOOPBACK = "127.0.0.1"
+PATIENCE = 2.0
 # Below every system's range for outgoing connections: a client that tries a dead server's port again and
 # again could otherwise be given that very port and end up talking to itself.
 BESIDE = range(20_000, 32_000)
@@ -61,7 +62,7 @@ def assign(
 def require_free(name: str, port: int) -> None:
     """Raise, naming who is there, unless a server of ours can listen on the port."""
     # A killed process is gone a moment before the kernel has closed its sockets.
-    if not waiting.until(lambda: is_free(port), 2):
+    if not waiting.until(lambda: is_free(port), PATIENCE):
         raise NotRunning(
             f"Port {port}, which {name} needs, is in use by {holder(port)}.",
             "Stop that program, or start another stack, on free ports: REDRESS_RUN=.run-2 redress up",
