@@ -13,7 +13,7 @@ from structlog.typing import EventDict, Processor
 # fmt: off
 FIELDS = frozenset({
     "event", "level", "logger", "time", "service", "role", "trace_id", "span_id", "dropped", "error",
-    "stack", "caused_by", "method", "route", "status", "seconds", "topic", "partition", "offset",
+    "frames", "caused_by", "method", "route", "status", "seconds", "topic", "partition", "offset",
     "position", "publisher", "sequence", "case", "command", "type", "event_id", "key_id", "projection",
     "schema", "what", "cause", "due", "attempt", "attempts", "worker", "epoch", "group", "count",
     "rows", "new", "known", "changed", "refused", "lag", "depth", "oldest", "held", "parked", "owed",
@@ -114,10 +114,13 @@ def reduce_error(_: Any, __: str, line: EventDict) -> EventDict:
     error = _error_of(line.pop("exc_info", None))
     line.pop("stack_info", None)
     if error is not None:
-        line["error"] = type_name(error)
-        line["stack"] = stack_of(error)
-        line["caused_by"] = causes_of(error)
+        line.update(error_fields(error))
     return line
+
+
+def error_fields(error: BaseException) -> dict[str, Any]:
+    """What may be told of an error; for borders that log before or without configure_logs, which print locals."""
+    return {"error": type_name(error), "frames": stack_of(error), "caused_by": causes_of(error)}
 
 
 def _error_of(given: Any) -> BaseException | None:

@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from starlette.responses import Response
 
 from shared.runtime.http.problems import Problem
+from shared.runtime.logs import error_fields
 
 PROBES = ("/healthz", "/readyz", "/metrics")
 STATE = "/v1/operations/state"
@@ -56,8 +57,8 @@ def health_routes(
 async def _reasons(ready: Callable[[], Awaitable[list[str]]]) -> list[str]:
     try:
         return await ready()
-    except Exception as error:
-        log.warning("readiness could not be established", exc_info=error)
+    except Exception as error:  # noqa: BLE001 - whatever hinders asking, the service is not ready
+        log.warning("readiness could not be established", **error_fields(error))
         return [f"readiness could not be established: {type(error).__name__}"]
 
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.runtime.logs import error_fields
 from shared.runtime.telemetry import current_trace_id
 
 E = TypeVar("E", bound=Exception)
@@ -173,7 +174,7 @@ class AnswerProblems:
                 raise
             problem = problem_of(error)
             if problem.code == "internal":
-                log.error("request failed unexpectedly", exc_info=error)
+                log.error("request failed unexpectedly", **error_fields(error))
             await problem.response()(scope, receive, send)
 
 
