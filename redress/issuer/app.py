@@ -51,11 +51,17 @@ def make_issuer(issuer: Issuer, version: str = "0") -> FastAPI:
 
 async def own_name_only(request: Request) -> None:
     """Refuses another Host: a page elsewhere could point its own name at this machine and read tokens."""
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-    if host is None or not is_loopback(host):
+    if not is_loopback(_host_of(request.headers.get("host", ""))):
         raise Problem(
             421, "wrong-host", "The development issuer answers under this machine's own names only."
         )
+
+
+def _host_of(header: str) -> str:
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def discovery(name: str) -> dict[str, Any]:
