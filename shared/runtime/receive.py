@@ -6,6 +6,7 @@ end, in one upsert fed in id order. Parking is a layer behind the gate: a parked
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
@@ -34,6 +35,7 @@ class Span:
     """What a batch covers of one partition, and the claim under which it was read.
 
     history_below: offsets below it were in the topic when the process started.
+    last: when its last record was written, for the freshness of answers.
     """
 
     topic: str
@@ -42,6 +44,7 @@ class Span:
     end: int
     epoch: int
     history_below: int = 0
+    last: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -80,8 +83,9 @@ class _Work:
 
 
 _ADVANCE = """
-update positions p set next = s.until, updated = now()
-from unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[]) s (topic, part, at, until, epoch)
+update positions p set next = s.until, updated = now(), last = coalesce(s.last, p.last)
+from unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[])
+  s (topic, part, at, until, epoch, last)
 where p.topic = s.topic and p.part = s.part and p.next = s.at and p.epoch = s.epoch"""
 _GATES = "select id, gate, parked, forks from cases where id = any($1::uuid[])"
 _STORED = """
@@ -332,8 +336,8 @@ class Receiver:
 
 async def advance(connection: Connection, spans: Sequence[Span]) -> None:
     """Moves the positions in the caller's transaction. Raises Fenced where one is not where this instance left it."""
-    claims = [(span.topic, span.part, span.start, span.end, span.epoch) for span in spans]
-    if await connection.execute(_ADVANCE, *columns(claims, 5)) != f"UPDATE {len(spans)}":
+    claims = [(span.topic, span.part, span.start, span.end, span.epoch, span.last) for span in spans]
+    if await connection.execute(_ADVANCE, *columns(claims, 6)) != f"UPDATE {len(spans)}":
         raise Fenced([(span.topic, span.part) for span in spans])
 
 

@@ -88,6 +88,7 @@ create index fingerprints_at on fingerprints (at);
 create table positions (
   topic text not null, part smallint not null, next bigint not null, epoch bigint not null,
   updated timestamptz not null default now(),
+  last timestamptz,                     -- when the last record below next was written
   primary key (topic, part)
 );
 
