@@ -48,7 +48,10 @@ class ProblemItem(Part):
 
 
 class ComplaintRegistered(Event):
-    """The mandatory record (who, what, wish) is complete, or its gaps are named."""
+    """The mandatory record (who, what, wish) is complete, or its gaps are named.
+
+    details is what else the source said: a JSON object of texts under the source's own names.
+    """
 
     type: ClassVar[str] = "intake.complaint-registered.v1"
     items: list[ProblemItem]
@@ -56,6 +59,7 @@ class ComplaintRegistered(Event):
     sub_product: Plain[str | None] = None
     wish: Plain[list[Wish]]
     gaps: Plain[list[str]] = Field(default_factory=list)
+    details: NarrativeIfAny = None
 
 
 class ComplaintClassified(Event):
@@ -103,6 +107,7 @@ class ComplaintDataCorrected(Event):
     phone: ContactIfAny = None
     customer_number: ContactIfAny = None
     narrative: NarrativeIfAny = None
+    details: NarrativeIfAny = None
 
 
 class ErasureOrdered(Event):

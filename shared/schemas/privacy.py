@@ -5,7 +5,9 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, model_serializer
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_serializer
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 T = TypeVar("T")
 
@@ -33,6 +35,13 @@ class Privacy:
     classed: PrivacyClass
     group: DataGroup | None = None
     whose: Literal["complainant", "staff"] | None = None
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The published schema says the class of every field."""
+        said = {"class": self.classed, "group": self.group, "whose": self.whose}
+        return {**handler(schema), "x-privacy": {name: value for name, value in said.items() if value}}
 
 
 class Unsealed(TypeError):
