@@ -1,4 +1,4 @@
-"""An event on the wire: CloudEvents 1.0, structured mode, one self-contained byte string that is never re-serialised."""
+"""An event on the wire: CloudEvents 1.0, structured mode, one self-contained byte string, never re-serialised."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

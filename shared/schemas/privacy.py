@@ -1,4 +1,4 @@
-"""How every field of every event is classed for the protection of personal data, and what a classed value looks like."""
+"""How every field of every event is classed for the protection of personal data, and how a classed value looks."""
 
 from dataclasses import dataclass
 from enum import StrEnum
