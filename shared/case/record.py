@@ -20,6 +20,7 @@ from shared.schemas.intake import (
 from shared.schemas.privacy import Kept, Sealed
 
 SEALED = ("name", "email", "phone", "customer_number")
+TOLD = ("narrative", "details")
 PLAIN = ("channel", "received_on", "product", "sub_product", "wish")
 
 Personal: TypeAlias = Mapping[str, Kept]
@@ -91,10 +92,10 @@ def evolve(state: State, recorded: Recorded) -> State:
             registration = Registration(
                 recorded.time, event.product, event.sub_product, tuple(event.wish), tuple(event.gaps)
             )
-            kept: dict[str, Kept] = {}
+            kept = _kept(recorded, {"details": event.details})
             for position, item in enumerate(event.items):
                 if item.primary:
-                    kept = _kept(recorded, {"narrative": item.narrative}, prefix=f"items.{position}.")
+                    kept |= _kept(recorded, {"narrative": item.narrative}, prefix=f"items.{position}.")
             return replace(state, registration=registration, personal={**state.personal, **kept})
         case ComplaintClassified() as event, Record():
             seen = Classification(
@@ -147,7 +148,7 @@ def _corrected(state: Record, event: ComplaintDataCorrected, recorded: Recorded)
         )
     if classification and "category" in named and event.category is not None:
         classification = replace(classification, category=tuple(event.category))
-    dropped = {name for name in (*SEALED, "narrative") if name in named}
+    dropped = {name for name in (*SEALED, *TOLD) if name in named}
     personal = {name: kept for name, kept in state.personal.items() if name not in dropped}
     return replace(
         state,
