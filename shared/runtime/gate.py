@@ -1,8 +1,8 @@
 """The gate of the log: which records of a topic count, in which order. Pure, and the same for every reader.
 
-Per (publisher, case): the next sequence is accepted, and the first id per sequence is accepted for ever; the same record
-again is a duplicate; another record under a sequence that is taken is a fork; a higher one is held until the missing one
-stands. The gate sees headers and key, never the meaning of an event.
+Per (publisher, case): the next sequence is accepted, and the first id per sequence is accepted for ever; the same
+record again is a duplicate; another record under a sequence that is taken is a fork; a higher one is held until the
+missing one stands. The gate sees headers and key, never the meaning of an event.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -119,8 +119,8 @@ def _arrived(record: Record) -> Arrived:
 class State:
     """What the gate knows of the cases that a batch touches.
 
-    gates: last sequence accepted per publisher. known: what was accepted under a key at or below the gate (only keys that
-    the batch asks for are looked up). refused: forks already kept. waiting: records held.
+    gates: last sequence accepted per publisher. known: what was accepted under a key at or below the gate (only keys
+    that the batch asks for are looked up). refused: forks already kept. waiting: records held.
     """
 
     gates: Mapping[UUID, Sequence[int]] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """One batch of records into a service: the gate, then events, case log and projections in one set-based transaction.
 
 Only the holder of a partition's position writes gates, so they are read without a lock; case rows are touched at the
-end, in one upsert fed in id order. Parking is a layer behind the gate: a parked case is accepted and stored, not folded.
+end, in one upsert fed in id order. Parking is a layer behind the gate: a parked case is accepted and stored, but not
+folded.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
