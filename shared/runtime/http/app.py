@@ -9,15 +9,18 @@ import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
+from fastapi.routing import iter_route_contexts
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.runtime.auth import Tokens
 from shared.runtime.http.bodies import BodyRule, CheckBodies
 from shared.runtime.http.health import PROBES
-from shared.runtime.http.problems import MEDIA_TYPE, AnswerProblems, answer
+from shared.runtime.http.problems import MEDIA_TYPE, AnswerProblems, answer, problem_of
 from shared.runtime.telemetry import TraceRequests
 
 CONTENT_POLICY = (
@@ -95,9 +98,26 @@ def make_app(
         ],
     )
     app.state.tokens = tokens
-    app.add_exception_handler(HTTPException, answer)
+    app.add_exception_handler(HTTPException, answer_http)
     app.add_exception_handler(RequestValidationError, answer)
     return app
+
+
+async def answer_http(request: Request, error: Exception) -> Response:
+    """What the framework refuses; of a wrong method all right ones are told, not those of one route alone."""
+    problem = problem_of(error)
+    if problem.status_code == 405:
+        problem.headers = {**(problem.headers or {}), "Allow": ", ".join(_methods_at(request))}
+    return problem.response()
+
+
+def _methods_at(request: Request) -> list[str]:
+    here = [
+        route.methods or ()
+        for route in iter_route_contexts(request.app.routes)
+        if (pattern := getattr(route, "path_regex", None)) and pattern.match(request.url.path)
+    ]
+    return sorted({method for methods in here for method in methods})
 
 
 def with_problems(description: dict[str, Any]) -> dict[str, Any]:

@@ -59,9 +59,9 @@ class CheckBodies:
 
 
 def read_json(adapter: TypeAdapter[T], body: bytes) -> T:
-    """A body as the type that a command needs; what does not fit is refused by field and reason."""
+    """A body as the type that a command needs; what does not fit exactly is refused by field and reason."""
     try:
-        return adapter.validate_json(body)
+        return adapter.validate_json(body, strict=True)
     except ValidationError as error:
         raise of_pydantic(error) from None
 

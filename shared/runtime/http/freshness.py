@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 from fastapi import Depends, Header, Query
+from pydantic import WithJsonSchema
 
 from shared.runtime.http.problems import Problem
 from shared.schemas.base import PUBLISHERS
@@ -18,6 +19,11 @@ LARGEST_SEQUENCE = 2**63 - 1
 ENTRY = re.compile(
     rf"({'|'.join(PUBLISHERS)}):([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}):([1-9][0-9]{{0,18}})"
 )
+DESCRIBED: dict[str, Any] = {
+    "type": "string",
+    "pattern": f"^{ENTRY.pattern}(,{ENTRY.pattern})*$",
+    "maxLength": LONGEST_TOKEN,
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,9 +73,15 @@ def _malformed() -> Problem:
 
 def asked_token(
     header: Annotated[
-        str | None, Header(alias=HEADER, description="Wait until these events are seen, at most 2 s.")
+        str | None,
+        WithJsonSchema(DESCRIBED),
+        Header(alias=HEADER, description="Wait until these events are seen, at most 2 s."),
     ] = None,
-    token: Annotated[str | None, Query(description=f"The same as {HEADER}, for links.")] = None,
+    token: Annotated[
+        str | None,
+        WithJsonSchema(DESCRIBED),
+        Query(description=f"The same as {HEADER}, for links."),
+    ] = None,
 ) -> Token:
     """What the caller knows to be written, from header and query together."""
     return _latest(entry for text in (header, token) if text is not None for entry in parse_token(text))

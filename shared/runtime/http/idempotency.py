@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 from uuid import UUID
 
 from fastapi import Depends, Header
+from pydantic import WithJsonSchema
 
 from shared.runtime.auth import Principal
 from shared.runtime.http.problems import Problem
@@ -25,10 +26,10 @@ def parse_key(text: str) -> str:
 def asked_key(
     value: Annotated[
         str | None,
+        WithJsonSchema({"type": "string", "pattern": f"^{VISIBLE_ASCII}$"}),
         Header(
             alias="Idempotency-Key",
             description="The same key with the same body acts once and is answered alike.",
-            json_schema_extra={"pattern": f"^{VISIBLE_ASCII}$"},
         ),
     ] = None,
 ) -> str | None:

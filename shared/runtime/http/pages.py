@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 import orjson
 from fastapi import Depends, Query
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, WithJsonSchema
 
 from shared.runtime.http.problems import Problem
 
@@ -68,7 +68,11 @@ class Asked:
 
 def asked_page(
     limit: Annotated[int, Query(ge=1, le=MOST_ROWS, description="The most rows wanted.")] = 50,
-    cursor: Annotated[str | None, Query(description="The next of the page before.")] = None,
+    cursor: Annotated[
+        str | None,
+        WithJsonSchema({"type": "string", "format": "cursor", "maxLength": LONGEST_CURSOR}),
+        Query(description="The next of the page before."),
+    ] = None,
 ) -> Asked:
     """The page that a request asks for."""
     return Asked(limit, cursor)

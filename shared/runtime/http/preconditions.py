@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Header
+from pydantic import WithJsonSchema
 
 from shared.runtime.http.problems import Problem
 
-TAG = r'"[\x21\x23-\x7e]{0,128}"'
-LIST = re.compile(rf"\s*(?:,\s*)*{TAG}(?:\s*,\s*(?:{TAG})?)*\s*")
+TAG = r'"[!#-~]{1,128}"'
 WEAK = re.compile(r'(?:^|[,\s])W/"')
 
 
@@ -37,16 +37,20 @@ def parse_if_match(text: str) -> IfMatch:
         return IfMatch(frozenset())
     if WEAK.search(text):
         raise Problem(400, "weak-etag", "If-Match needs strong tags: a weak one cannot guard a write.")
-    if not LIST.fullmatch(text):
+    tags, between = re.findall(TAG, text), re.split(TAG, text)
+    separated = all("," in gap for gap in between[1:-1]) and not any(gap.strip(" \t,") for gap in between)
+    if not tags or not separated:
         raise Problem(
             400, "bad-if-match", 'If-Match is an asterisk or a list of quoted tags, such as "processing:7".'
         )
-    return IfMatch(frozenset(re.findall(TAG, text)))
+    return IfMatch(frozenset(tags))
 
 
 def asked_if_match(
     value: Annotated[
-        str | None, Header(alias="If-Match", description="Act only if the case still is as it was read.")
+        str | None,
+        WithJsonSchema({"type": "string", "pattern": rf"^(\*|{TAG}(, {TAG}){{0,9}})$"}),
+        Header(alias="If-Match", description="Act only if the case still is as it was read."),
     ] = None,
 ) -> IfMatch | None:
     """The request's condition, if it makes one."""

@@ -1,5 +1,6 @@
 """What a request may ask for beside its body: idempotency, conditions, pages, freshness."""
 
+import re
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -82,6 +83,11 @@ def test_a_tag_that_is_no_longer_right_fails_and_the_right_one_is_told() -> None
     assert (refused.value.headers or {})["ETag"] == '"processing:7"'
 
 
+def test_a_long_list_that_goes_wrong_at_its_end_is_refused_at_once() -> None:
+    with pytest.raises(Problem):
+        parse_if_match('"a"' + ",  " * 20_000 + "x")
+
+
 def test_an_asterisk_matches_whatever_exists_and_nothing_that_does_not() -> None:
     parse_if_match(" * ").check(etag("processing", 1))
     with pytest.raises(Problem) as refused:
@@ -103,10 +109,10 @@ def test_what_is_no_list_of_tags_is_refused(text: str) -> None:
     assert code_of(refused) == (400, "bad-if-match")
 
 
-@given(st.text(max_size=200))
+@given(st.text(max_size=200) | st.text(st.sampled_from('", *aW/'), max_size=30))
 def test_any_if_match_is_a_condition_or_a_bad_request(text: str) -> None:
     try:
-        parse_if_match(text)
+        assert bool(parse_if_match(text).tags) == (text.strip() != "*")
     except Problem as refused:
         assert refused.status_code == 400  # noqa: PT017 - both outcomes are right
 
@@ -218,3 +224,20 @@ def test_a_route_takes_all_of_them_and_refuses_what_is_malformed() -> None:
     assert client.get("/cases?token=x").status_code == 400
     assert client.get("/cases", headers={"Idempotency-Key": ""}).status_code == 400
     assert client.get("/cases", headers={"If-Match": "x"}).status_code == 400
+
+
+def test_the_description_says_what_each_of_them_looks_like() -> None:
+    app = make_app("test", "1")
+
+    @app.get("/cases")
+    async def cases(key: IdempotencyKey, match: AskedIfMatch, page: AskedPage, token: AskedToken) -> None:
+        return None
+
+    described = app.openapi()["paths"]["/cases"]["get"]["parameters"]
+    patterns = {each["name"]: each["schema"].get("pattern") for each in described}
+    assert re.search(patterns["Idempotency-Key"], "key-1")
+    assert re.search(patterns["If-Match"], '"processing:7", "processing:8"')
+    for token in (patterns["Redress-Token"], patterns["token"]):
+        assert re.search(token, f"intake:{CASE}:1,processing:{OTHER}:2")
+        assert not re.search(token, f"intake:{CASE}:0")
+    assert "null" not in str(described)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, Field, TypeAdapter, field_validator
 from starlette.responses import Response
 
@@ -195,6 +195,28 @@ def test_an_unknown_address_and_a_wrong_method_are_problems(client: Caller) -> N
     answer = client.request("DELETE", "/raw")
     problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == "POST"
+
+
+def test_of_a_wrong_method_all_right_ones_are_told() -> None:
+    app, router = make_app("test", "1"), APIRouter()
+
+    async def nothing(item: str) -> str:
+        return item
+
+    for method in ("GET", "PUT"):
+        router.add_api_route("/items/{item}", nothing, methods=[method])
+    app.include_router(router, prefix="/v1")
+    answer = Caller(app).request("PATCH", "/v1/items/3")
+    assert problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "GET, PUT"
+
+
+@pytest.mark.parametrize(
+    "text", ['{"amount": "3"}', '{"amount": true}', '{"amount": 3.5}', '{"amount": null}']
+)
+def test_a_body_read_by_an_adapter_is_taken_at_its_word(client: Caller, text: str) -> None:
+    answer = client.post("/raw", content=text, headers={"Content-Type": "application/json"})
+    problem(answer, 422, "invalid")
 
 
 def test_an_unexpected_error_tells_the_caller_only_its_trace(client: Caller) -> None:
