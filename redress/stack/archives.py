@@ -1,25 +1,35 @@
 """Servers by Maven coordinates: fetched and cached by jgo, accepted only with the SHA-256 pinned here.
 
-jgo only warns when a download is damaged and never looks at a cached file again; hence the pins.
+The lock files name every jar, so a start resolves nothing: it takes exactly these files or none. `jgo.build` would
+also walk the POMs, only warn when a download is damaged, and fetch a whole JDK to look at the jars with.
 """
 
+import fcntl
 import hashlib
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jgo
+from jgo.config import GlobalSettings
+from jgo.maven import Artifact, MavenContext
 
 from redress.failures import NotRunning
+from redress.stack.layout import cache_folder
 
 LOCKS = Path(__file__).with_name("locks")
+AT_ONCE = 8
+TIMEOUT = 60
 
 
 @dataclass(frozen=True)
 class Archive:
-    """Maven coordinates and the SHA-256 of every jar that they stand for."""
+    """What was asked for, and the SHA-256 of every jar that it stands for, by the jar's own coordinates."""
 
     coordinates: str
     jars: Mapping[str, str]
@@ -31,54 +41,21 @@ def pinned(lock: str, name: str) -> Archive | None:
     return entry and Archive(entry["coordinates"], entry["jars"])
 
 
-def fetch(archive: Archive) -> list[Path]:
+def fetch(archive: Archive, say: Callable[[str], None] = lambda _: None) -> list[Path]:
     """The archive's jars on this machine, each proven by its hash; a damaged one is fetched once more."""
-    wrong: list[str] = []
-    for update in (False, True):
-        jars = _resolve(archive.coordinates, update=update)
-        wrong = differences(archive.jars, digests(jars))
-        if not wrong:
-            return jars
-        _discard(wrong, jars)
-    raise NotRunning(
-        f"These files of {archive.coordinates} are not the pinned ones: {', '.join(wrong)}.",
-        "Something between you and the repository changes downloads, or its copy was replaced. "
-        "Fetch through another mirror; do not start what you cannot trust.",
-    )
+    context = _context()
+    with _alone(), ThreadPoolExecutor(AT_ONCE, "redress-fetch") as pool:
+        artifacts = {jar: _artifact(context, jar) for jar in archive.jars}
+        if missing := sum(not _is_cached(artifact) for artifact in artifacts.values()):
+            say(f"fetching {missing} files of {archive.coordinates}")
+        one = partial(_fetch_one, archive)
+        return list(pool.map(one, artifacts.keys(), artifacts.values()))
 
 
-def digests(jars: list[Path]) -> dict[str, str]:
-    """File name → SHA-256."""
-    found: dict[str, str] = {}
-    for jar in jars:
-        with jar.open("rb") as file:
-            found[jar.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
-
-
-def differences(wanted: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
-    """The names that are missing, too many or of another content."""
-    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-
-
-def _resolve(coordinates: str, *, update: bool) -> list[Path]:
-    try:
-        return sorted(Path(jar) for jar in jgo.build(coordinates, update=update).all_jars)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise NotRunning(
-            f"{coordinates} could not be fetched: {type(error).__name__}: {str(error)[:200]}",
-            "The first start needs a Maven repository. Check the network, the proxy settings "
-            "or the mirror in jgo's settings file, then run the same command again.",
-        ) from error
-
-
-def _discard(names: list[str], jars: list[Path]) -> None:
-    """Remove damaged files, such as a cut-off download, from jgo's caches: it would keep them for ever."""
-    repository = Path(os.environ.get("M2_REPO") or Path.home() / ".m2" / "repository")
-    for name in names:
-        cached = repository.rglob(name) if repository.exists() else ()
-        for damaged in {*cached, *(jar for jar in jars if jar.name == name)}:
-            damaged.unlink(missing_ok=True)
+def digest(jar: Path) -> str:
+    """The SHA-256 of a file."""
+    with jar.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def relock() -> None:
@@ -86,5 +63,64 @@ def relock() -> None:
     for lock in sorted(LOCKS.glob("*.json")):
         entries = json.loads(lock.read_text())
         for entry in entries.values():
-            entry["jars"] = digests(_resolve(entry["coordinates"], update=True))
+            entry["jars"] = _published(sorted(map(_named, jgo.resolve(entry["coordinates"]))))
         lock.write_text(json.dumps(entries, indent=1) + "\n")
+
+
+def _published(jars: list[str]) -> dict[str, str]:
+    """The jars' hashes, fetched anew: a damaged file of the cache must not become a pin."""
+    with TemporaryDirectory() as folder:
+        context = MavenContext(repo_cache=Path(folder), remote_repos=_remotes(), timeout=TIMEOUT)
+        return {jar: digest(_artifact(context, jar).resolve()) for jar in jars}
+
+
+def _fetch_one(archive: Archive, jar: str, artifact: Artifact) -> Path:
+    for _ in range(2):
+        try:
+            path = artifact.resolve()
+        except (OSError, RuntimeError) as error:
+            raise NotRunning(
+                f"{jar} could not be fetched: {type(error).__name__}: {str(error)[:200]}",
+                "The first start needs a Maven repository. Check the network and the proxy settings, or name "
+                "a mirror as `central` under [repositories] in jgo's settings file; then run the command again.",
+            ) from error
+        if digest(path) == archive.jars[jar]:
+            return path
+        path.unlink()  # such as a download that was cut off: it would be taken from the cache for ever
+    raise NotRunning(
+        f"{jar} is not the file that is pinned.",
+        "Something between you and the repository changes downloads. Fetch it by another way; "
+        "do not start what you cannot trust.",
+    )
+
+
+def _context() -> MavenContext:
+    return MavenContext(repo_cache=GlobalSettings.load().repo_cache, remote_repos=_remotes(), timeout=TIMEOUT)
+
+
+def _remotes() -> dict[str, str] | None:
+    """The mirrors of jgo's settings file; without any, jgo's own default."""
+    return GlobalSettings.load().repositories or None
+
+
+def _artifact(context: MavenContext, jar: str) -> Artifact:
+    group, name, version, *classifier = jar.split(":")
+    return context.project(group, name).at_version(version).artifact(*classifier)
+
+
+def _named(artifact: Artifact) -> str:
+    parts = (artifact.groupId, artifact.artifactId, artifact.version, artifact.classifier)
+    return ":".join(part for part in parts if part)
+
+
+def _is_cached(artifact: Artifact) -> bool:
+    return artifact.cached_path is not None and artifact.cached_path.exists()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One command of this machine at a time: another would take a half-written file for a damaged one."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / "fetching.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -29,7 +29,7 @@ SINGLE = (
     "share.coordinator.state.topic.min.isr",
 )
 # The broker's own log as JSON lines; the hook is off because it only warns at every orderly stop.
-LOG4J = """<Configuration status="warn" shutdownHook="disable"><Appenders>
+LOG4J = """<Configuration status="say" shutdownHook="disable"><Appenders>
 <RollingFile name="file" fileName="{log}" filePattern="{log}.%i"><PatternLayout alwaysWriteExceptions="false"
  pattern='{{"time":"%d{{yyyy-MM-dd&apos;T&apos;HH:mm:ss.SSS}}{{UTC}}Z","level":"%p","logger":"%c",\
 "message":"%enc{{%m %throwable}}{{JSON}}"}}%n'/>
@@ -92,7 +92,7 @@ class Kafka:
     def _java(self) -> tuple[str, ...]:
         log4j = self.layout.run / "kafka.log4j2.xml"
         log4j.write_text(LOG4J.format(log=self._log))
-        jars = archives.fetch(_broker())
+        jars = archives.fetch(_broker(), self.processes.say)
         properties = ("-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={log4j}")
         return (str(java()), *HEAP, *properties, "-cp", os.pathsep.join(map(str, jars)))
 

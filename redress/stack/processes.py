@@ -46,7 +46,7 @@ class Processes:
 
     pids: Path
     logs: Path
-    warn: Callable[[str], None] = field(default=lambda _: None)
+    say: Callable[[str], None] = field(default=lambda _: None)
 
     def find(self, name: str) -> psutil.Process | None:
         """The live process of that name; a pid that another program got since is not taken for it."""
@@ -99,7 +99,7 @@ class Processes:
             (self.pids / name).unlink(missing_ok=True)
             return False
         if not self.wait_gone(name, patience):
-            self.warn(f"{name} did not stop within {patience:.0f} s and was killed; see {self.log(name)}")
+            self.say(f"{name} did not stop within {patience:.0f} s and was killed; see {self.log(name)}")
             self.send(name, signal.SIGKILL)
             if not self.wait_gone(name, 10):
                 raise NotRunning(

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,73 +10,67 @@ from redress.failures import NotRunning
 from redress.stack import archives, postgres
 
 GOOD = b"as published"
+JAR = "org.example:server:1.0"
+ARCHIVE = archives.Archive("org.example:server:1.0", {JAR: hashlib.sha256(GOOD).hexdigest()})
 
 
 class Repository:
-    """What the coordinates resolve to: the content of one jar, call by call."""
+    """In jgo's place: the content of one jar, download by download."""
 
     def __init__(self, folder: Path, *contents: bytes) -> None:
-        self.jar = folder / "server-1.0.jar"
+        self.cached_path = folder / "server-1.0.jar"
         self.contents = list(contents)
-        self.asked = 0
 
-    def build(self, _: str, *, update: bool) -> SimpleNamespace:
-        """Fetch what is not in the cache, as jgo does."""
-        self.asked += 1
-        if not self.jar.exists():
-            self.jar.write_bytes(self.contents.pop(0))
-        return SimpleNamespace(all_jars=[self.jar])
-
-
-@pytest.fixture
-def archive() -> archives.Archive:
-    """One jar, pinned."""
-    return archives.Archive("org.example:server:1.0", {"server-1.0.jar": hashlib.sha256(GOOD).hexdigest()})
+    def resolve(self) -> Path:
+        """Take it from the cache, else fetch it, as jgo does."""
+        if not self.cached_path.exists():
+            self.cached_path.write_bytes(self.contents.pop(0))
+        return self.cached_path
 
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A repository folder of the test's own, so that nothing of the machine's is removed."""
-    monkeypatch.setenv("M2_REPO", str(tmp_path))
+    """Caches of the test's own."""
+    monkeypatch.setenv("M2_REPO", str(tmp_path / "m2"))
+    monkeypatch.setenv("REDRESS_CACHE", str(tmp_path / "cache"))
 
 
-def use(monkeypatch: pytest.MonkeyPatch, repository: Repository) -> Repository:
-    """Put it in jgo's place."""
-    monkeypatch.setattr(archives.jgo, "build", repository.build)
-    return repository
+def use(monkeypatch: pytest.MonkeyPatch, repository: object) -> None:
+    """Let every jar come from this repository."""
+    monkeypatch.setattr(archives, "_artifact", lambda _context, _jar: repository)
 
 
-def test_what_is_as_pinned_is_taken(
-    archive: archives.Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repository = use(monkeypatch, Repository(tmp_path, GOOD))
-    assert archives.fetch(archive) == [repository.jar]
-    assert repository.asked == 1
+def test_what_is_as_pinned_is_taken_and_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    use(monkeypatch, Repository(tmp_path, GOOD))
+    assert archives.fetch(ARCHIVE, told.append)[0].read_bytes() == GOOD
+    archives.fetch(ARCHIVE, told.append)
+    assert told == ["fetching 1 files of org.example:server:1.0"]
 
 
-def test_a_damaged_download_is_fetched_once_more(
-    archive: archives.Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repository = use(monkeypatch, Repository(tmp_path, GOOD[:4], GOOD))
-    assert archives.fetch(archive)[0].read_bytes() == GOOD
-    assert repository.asked == 2
+def test_a_damaged_download_is_fetched_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Repository(tmp_path, GOOD[:4], GOOD))
+    assert archives.fetch(ARCHIVE)[0].read_bytes() == GOOD
 
 
-def test_what_stays_different_is_refused_by_name(
-    archive: archives.Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_stays_different_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, Repository(tmp_path, b"changed", b"changed again"))
-    with pytest.raises(NotRunning, match=r"server-1\.0\.jar"):
-        archives.fetch(archive)
+    with pytest.raises(NotRunning, match=JAR):
+        archives.fetch(ARCHIVE)
 
 
-def test_no_network_is_told_in_words(archive: archives.Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(_: str, *, update: bool) -> SimpleNamespace:
+class Unreachable(Repository):
+    """A repository behind a network that is down."""
+
+    def resolve(self) -> Path:
+        """Fail as the network does."""
         raise ConnectionError("no route")
 
-    monkeypatch.setattr(archives.jgo, "build", unreachable)
+
+def test_no_network_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Unreachable(tmp_path))
     with pytest.raises(NotRunning, match="could not be fetched") as told:
-        archives.fetch(archive)
+        archives.fetch(ARCHIVE)
     assert "network" in told.value.remedy
 
 
