@@ -4,7 +4,8 @@ A seal binds the text to its event and field: elsewhere it does not open.
 """
 
 import os
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,7 +27,10 @@ MOST_KEYS_KEPT = 10_000
 """A cipher that is ready for use takes 2.4 KB."""
 NONCE_BYTES = 12
 NONCE_TEXT = 16
+URL_SAFE = bytes.maketrans(b"+/", b"-_")
 GONE = Sealed(v=0, kid="", nonce="", ct="")
+TEXTS = (Clear, Sealed)
+SERIES = (list, tuple)
 
 P = TypeVar("P", bound=Part)
 K = TypeVar("K", bound=Hashable)
@@ -94,19 +98,22 @@ class Sealer:
         The keyring is asked once for all of them. Where the key was destroyed, the text is written as erased;
         what is sealed already stays so.
         """
-        names = [
-            (subject, case, group)
-            for _, subject, case, event in wanted
-            for _, group, value in _classed(event)
-            if type(value) is Clear
+        texts = [
+            [group for _, group, text in _classed(event) if type(text) is Clear] for _, _, _, event in wanted
         ]
-        if not names:
+        if not any(texts):
             return [event for _, _, _, event in wanted]
-        ready = await self._named(dict.fromkeys(names).keys())
-        nonces = _nonces(len(names))
+        names = [
+            {group: (subject, case, group) for group in groups}
+            for (_, subject, case, _), groups in zip(wanted, texts, strict=True)
+        ]
+        ready = await self._named({name for own in names for name in own.values()})
+        nonces = _nonces(sum(map(len, texts)))
         return [
-            _with_sealed(event, "", _putter(ready, nonces, event_id, subject, case))
-            for event_id, subject, case, event in wanted
+            _with_sealed(
+                event, "", _putter({group: ready[name] for group, name in own.items()}, nonces, event_id)
+            )
+            for (event_id, _, _, event), own in zip(wanted, names, strict=True)
         ]
 
     async def unseal(self, kept: Sequence[Kept]) -> list[str | None]:
@@ -146,7 +153,8 @@ class Sealer:
 def seal_text(key: DataKey, event: UUID, path: str, text: str) -> Sealed:
     """One text sealed under a key at hand, for what is no field of an event, such as refused content."""
     nonce = os.urandom(NONCE_BYTES)
-    return _sealed(AESGCM(key.key), key.kid, nonce, _encoded(nonce), event.bytes + path.encode(), text)
+    ct = AESGCM(key.key).encrypt(nonce, text.encode(), event.bytes + path.encode())
+    return Sealed(v=1, kid=key.kid, nonce=_encoded(nonce), ct=_encoded(ct))
 
 
 def sealed_fields(event: Event) -> Iterator[tuple[str, Sealed]]:
@@ -194,22 +202,27 @@ def _marks(annotation: Any) -> Iterator[Any]:
         yield from _marks(inner)
 
 
+# A model class looks for its instances in Python code, which costs more than to seal: so type() comes first.
+
+
 def _classed(part: Part, prefix: str = "") -> Iterator[tuple[str, str, Clear | Sealed]]:
     """Path, group and value of every classed text that is there."""
     for name, group in _plan(type(part)):
         value = getattr(part, name)
-        if value is not None:
+        if type(value) in TEXTS:
+            yield prefix + name, group, value
+        elif value is not None:
             yield from _classed_within(value, prefix + name, group)
 
 
 def _classed_within(value: Any, path: str, group: str) -> Iterator[tuple[str, str, Clear | Sealed]]:
-    if isinstance(value, Clear | Sealed):
+    if type(value) in TEXTS:
         yield path, group, value
+    elif type(value) in SERIES:
+        for place, one in enumerate(value):
+            yield from _classed_within(one, f"{path}.{place}", group)
     elif isinstance(value, Part):
         yield from _classed(value, path + ".")
-    elif isinstance(value, list | tuple):
-        for place, inner in enumerate(value):
-            yield from _classed_within(inner, f"{path}.{place}", group)
 
 
 def _with_sealed(part: P, prefix: str, put: _Put) -> P:
@@ -223,33 +236,29 @@ def _with_sealed(part: P, prefix: str, put: _Put) -> P:
 
 
 def _sealed_within(value: Any, path: str, group: str, put: _Put) -> Any:
-    if isinstance(value, Clear):
+    if type(value) is Clear:
         return put(path, group, value.text)
+    if type(value) in SERIES:
+        sealed = (_sealed_within(one, f"{path}.{place}", group, put) for place, one in enumerate(value))
+        return type(value)(sealed)
     if isinstance(value, Part):
         return _with_sealed(value, path + ".", put)
-    if isinstance(value, list | tuple):
-        sealed = (_sealed_within(one, f"{path}.{n}", group, put) for n, one in enumerate(value))
-        return type(value)(sealed)
     return value
 
 
-def _putter(
-    ready: Mapping[_Name, _Ready], nonces: Iterator[tuple[bytes, str]], event: UUID, subject: UUID, case: UUID
-) -> _Put:
+def _putter(keys: Mapping[str, _Ready], nonces: Iterator[tuple[bytes, str]], event: UUID) -> _Put:
+    """Seals the texts of one event under the keys of its groups."""
     bound = event.bytes
 
     def put(path: str, group: str, text: str) -> Sealed:
-        key = ready[subject, case, group]
+        key = keys[group]
         if key.cipher is None:
             return GONE
         nonce, nonce_text = next(nonces)
-        return _sealed(key.cipher, key.kid, nonce, nonce_text, bound + path.encode(), text)
+        ct = key.cipher.encrypt(nonce, text.encode(), bound + path.encode())
+        return Sealed(v=1, kid=key.kid, nonce=nonce_text, ct=_encoded(ct))
 
     return put
-
-
-def _sealed(cipher: AESGCM, kid: str, nonce: bytes, nonce_text: str, bound: bytes, text: str) -> Sealed:
-    return Sealed(v=1, kid=kid, nonce=nonce_text, ct=_encoded(cipher.encrypt(nonce, text.encode(), bound)))
 
 
 def _opened(cipher: AESGCM | None, kept: Kept) -> str | None:
@@ -277,7 +286,7 @@ def _nonces(count: int) -> Iterator[tuple[bytes, str]]:
 
 
 def _encoded(value: bytes) -> str:
-    return urlsafe_b64encode(value).rstrip(b"=").decode("ascii")
+    return b2a_base64(value, newline=False).translate(URL_SAFE, b"=").decode("ascii")
 
 
 def _decoded(text: str) -> bytes:

@@ -467,6 +467,33 @@ class TestDatabase:
         for hidden in (key.key, secret, MASTER):
             assert hidden.hex() not in kept
 
+    async def test_destruction_waits_for_a_key_that_is_being_made_and_destroys_it(
+        self, database: Database
+    ) -> None:
+        subject, kid = fresh_id(), fresh_id()
+        maker = await asyncpg.connect(database.services["processing"])
+        watcher = await asyncpg.connect(database.superuser)
+        try:
+            async with _open(database.services["intake"]) as opened:
+                async with maker.transaction():
+                    await maker.execute(
+                        "select keyring.obtain($1, $2, '{contact}', $3, $4, null)",
+                        [subject],
+                        [fresh_id()],
+                        [kid],
+                        [b"wrapped"],
+                    )
+                    destruction = asyncio.create_task(opened.destroy(subject, None, None))
+                    while not destruction.done() and not await watcher.fetchval(
+                        "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+                        " and database = (select oid from pg_database where datname = current_database())"
+                    ):
+                        continue
+                assert (await destruction).kids == {str(kid)}
+        finally:
+            await maker.close()
+            await watcher.close()
+
     async def test_another_master_key_is_refused_when_the_keyring_is_opened(self, database: Database) -> None:
         async with _open(database.services["intake"]):
             pass
