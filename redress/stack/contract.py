@@ -12,8 +12,8 @@ from redress.stack.databases import KEYRING
 from redress.stack.layout import Layout
 from redress.stack.parts import ISSUER, KAFKA, POSTGRES, SERVICES, Part
 
-# What a child must not inherit by chance from the shell or from a test: it gets its own values or none.
-OURS = re.compile(r"^(PG_DSN_|PG_ADMIN_DSN$|KEYRING_|OIDC_KEY_FILE$|METRICS_URLS$|PORT_)")
+# What a child must not inherit by chance: it gets its own values or none. Many a shell sets HOST or PORT.
+OURS = re.compile(r"^(PG_DSN_|PG_ADMIN_DSN$|KEYRING_|OIDC_KEY_FILE$|METRICS_URLS$|PORT_|PORT$|HOST$)")
 PORT = "PORT_"
 
 

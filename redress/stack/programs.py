@@ -97,4 +97,13 @@ def unready(url: str) -> str | None:
         answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False)
     except httpx.HTTPError as error:
         return f"no answer ({type(error).__name__})"
-    return None if answer.is_success else " ".join(answer.text.split())[:300]
+    return None if answer.is_success else _reason(answer)
+
+
+def _reason(answer: httpx.Response) -> str:
+    """What problem details say in words, else the answer as it is."""
+    try:
+        said = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        said = answer.text
+    return " ".join(str(said).split())[:300]

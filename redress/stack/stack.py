@@ -120,7 +120,7 @@ class Stack:
         """The stack's addresses and secrets, as it was last started."""
         if not self.layout.env.exists():
             raise NotRunning(f"There is no stack in {self.layout.run}.", "Start one with `redress up`.")
-        return self._contract()
+        return self._read_contract()
 
     @property
     def env(self) -> dict[str, str]:
@@ -150,23 +150,26 @@ class Stack:
     # -- inside
 
     def _contract(self) -> Contract:
-        """Ports and passwords as they were, completed by those that a new part needs."""
-        self.layout.make()
-        wanted = {**SERVER_PORTS, **PART_PORTS}
-        remembered = contracts.remembered_ports(self.layout, wanted)
-        given = ports.assign(wanted, remembered, default=self.layout.is_default, movable=MOVABLE)
-        known = env.read(self.layout.passwords)
-        names = ("postgres", *databases.roles(self._databases()))
-        passwords = known | {name: postgres.new_password() for name in names if name not in known}
-        contract = Contract(self.layout, given, passwords)
+        """Ports and passwords, kept from now on; only the holder of the lock may call it."""
+        contract = self._read_contract()
         for path, values in (
-            (self.layout.passwords, passwords),
+            (self.layout.passwords, contract.passwords),
             (self.layout.env, contract.whole()),
             (self.layout.admin_env, contract.admin()),
         ):
             if env.read(path) != values:
                 env.write(path, values)
         return contract
+
+    def _read_contract(self) -> Contract:
+        """Ports and passwords as they were, completed by those that a new part needs."""
+        wanted = {**SERVER_PORTS, **PART_PORTS}
+        remembered = contracts.remembered_ports(self.layout, wanted)
+        given = ports.assign(wanted, remembered, default=self.layout.is_default, movable=MOVABLE)
+        known = env.read(self.layout.passwords)
+        names = ("postgres", *databases.roles(self._databases()))
+        passwords = known | {name: postgres.new_password() for name in names if name not in known}
+        return Contract(self.layout, given, passwords)
 
     def _check_ports(self, contract: Contract, names: tuple[str, ...]) -> None:
         for name in names:

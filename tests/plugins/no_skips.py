@@ -1,4 +1,4 @@
-"""In CI a skipped test is a failure: loaded with `-p tests.plugins.no_skips` where CI is set."""
+"""In CI a skipped test is a failure: tests/conftest.py loads this where CI is set."""
 
 from collections.abc import Generator
 
