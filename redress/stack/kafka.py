@@ -113,7 +113,9 @@ class Kafka:
     def _settings(self) -> dict[str, object]:
         controller = f"127.0.0.1:{self.controller_port}"
         listeners = f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}"
-        flush = {"log.flush.interval.messages": 1} if self.durable else {}  # acknowledged = on the disk
+        # Acknowledged = on the disk, not only in the page cache. Seen on 2 busy cores, one producer, 1.5 KB each:
+        # 7-10 instead of 13-17 thousand records a second in bulk, 7 instead of 6 ms for one alone.
+        flush = {"log.flush.interval.messages": 1} if self.durable else {}
         return {
             "process.roles": "broker,controller",
             "controller.listener.names": "CONTROLLER",
