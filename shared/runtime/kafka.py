@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -27,6 +28,7 @@ READ: Mapping[str, Any] = {
     "enable_auto_commit": False,
     "session_timeout_ms": int(SESSION_TIMEOUT * 1000),
     "heartbeat_interval_ms": 3000,
+    "rebalance_timeout_ms": 60_000,  # a batch in hand is committed before a partition is given away
     "max_partition_fetch_bytes": 1024 * 1024,
 }
 WRITE: Mapping[str, Any] = {
@@ -126,6 +128,11 @@ async def delete_below(bootstrap: str, positions: Mapping[Partition, int]) -> No
         await admin.delete_records(below)
     finally:
         await admin.close()
+
+
+def written(record: ConsumerRecord) -> datetime:
+    """When the record was written."""
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
 
 
 def by_partition(records: Sequence[ConsumerRecord]) -> dict[Partition, list[ConsumerRecord]]:
