@@ -1,0 +1,1 @@
+"""What reporting decides and computes, without any I/O."""

@@ -1,0 +1,1 @@
+"""What auditors decide about a case."""
