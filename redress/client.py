@@ -35,6 +35,10 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the connections back."""
         self._http.close()
 
     def url(self, service: str) -> str:
