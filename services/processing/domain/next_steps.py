@@ -1,6 +1,7 @@
 """What the person who looks at a case could do with it now: the commands that would not be refused nor empty."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from services.processing.domain.decisions import Command, decide
 from services.processing.domain.decisions.adopting import Adopt
@@ -16,11 +17,13 @@ SOMEBODY_ELSE = ""
 """No owner has this name, so naming it is a change for every case."""
 
 
-def next_steps(case: Case, occasion: Occasion) -> list[str]:
-    """Names of steps, each once, in the order of handling."""
-    return list(
-        dict.fromkeys(name for name, command in _samples(case) if _would_act(command, case, occasion))
+def next_steps(case: Case, occasion: Occasion, roles: Collection[str]) -> list[str]:
+    """Names of steps that one of the roles opens, each once, in the order of handling."""
+    occasions = [replace(occasion, role=role) for role in roles]
+    open_to_them = (
+        name for name, command in _samples(case) if any(_would_act(command, case, each) for each in occasions)
     )
+    return list(dict.fromkeys(open_to_them))
 
 
 def _samples(case: Case) -> Iterator[tuple[str, Command]]:

@@ -18,6 +18,7 @@ from services.processing.domain.decisions.minding_clocks import (
 )
 from shared.case import Case
 from shared.case.course import Stage
+from shared.case.record import Record
 from shared.schemas.codes import ReopeningReason
 
 
@@ -35,6 +36,8 @@ class Owed:
 
 
 def owed(case: Case) -> Iterator[Owed]:
+    if not isinstance(case.record, Record):
+        return
     yield from _starts(case)
     yield from _steps(case)
     yield from _closing_by_source(case)

@@ -1,0 +1,1 @@
+"""What handling shows of its cases."""

@@ -8,9 +8,19 @@ from services.processing.domain.decisions import Command, decide
 from services.processing.domain.defaults import CALENDAR, DEADLINES
 from services.processing.domain.occasion import Occasion, rules_of
 from shared.schemas.base import Dated
-from shared.schemas.codes import Channel, ClockName, ClosingReason, FactKind, Origin, ReopeningReason, Urgency
+from shared.schemas.codes import (
+    Channel,
+    ClockName,
+    ClosingReason,
+    DecliningReason,
+    FactKind,
+    Origin,
+    ReopeningReason,
+    Urgency,
+)
 from shared.schemas.intake import ComplaintClassified, ComplaintReceived, UpstreamFactReceived
 from shared.schemas.processing import (
+    AssignmentDeclined,
     CaseAdopted,
     ClockStarted,
     ComplaintAssigned,
@@ -48,6 +58,7 @@ classified = ComplaintClassified(
     item=1, category=["cards", "fees"], scheme_version="1", severity=None, urgency=Urgency.P3
 )
 assigned = ComplaintAssigned(owner="eva", unit="claims")
+declined = AssignmentDeclined(owner="eva", reason=DecliningReason.ABSENT)
 started = HandlingStarted(owner="eva")
 adopted = CaseAdopted(owner="eva")
 closed = ComplaintClosed(reason=ClosingReason.ANSWERED)

@@ -21,6 +21,7 @@ from tests.unit.processing.stories import (
     assigned,
     classified,
     closed,
+    declined,
     given,
     in_hand,
     kept,
@@ -28,7 +29,6 @@ from tests.unit.processing.stories import (
     started,
 )
 
-declined = AssignmentDeclined(owner="eva", reason=DecliningReason.ABSENT)
 decline = Decline(DecliningReason.ABSENT)
 
 

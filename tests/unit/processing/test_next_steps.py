@@ -39,4 +39,10 @@ from tests.unit.processing.stories import (
 def test_the_steps_are_those_that_would_be_granted(
     history: tuple[Decided, ...], who: Occasion, steps: list[str]
 ) -> None:
-    assert next_steps(given(*history).case, who) == steps
+    assert next_steps(given(*history).case, who, [who.role]) == steps
+
+
+def test_whoever_has_several_roles_is_offered_the_steps_of_all() -> None:
+    case = given(received, classified).case
+    assert next_steps(case, MAX, ["OWN"]) == []
+    assert next_steps(case, MAX, ["OWN", "LEAD"]) == ["assignment", "closing"]

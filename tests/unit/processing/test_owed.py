@@ -41,6 +41,10 @@ def granted(work: Owed, case: Case) -> list[Decided]:
     return decide(work.command, case, SYS)
 
 
+def test_what_has_not_been_received_owes_nothing_whatever_else_is_told_of_it() -> None:
+    assert listed(adopted, disputed, closed) == []
+
+
 def test_a_received_complaint_owes_the_start_of_its_acknowledgement_clock() -> None:
     assert listed(received) == [("acknowledgement-clock", cause(1))]
 
