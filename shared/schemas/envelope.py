@@ -53,20 +53,20 @@ class Draft:
         """The exact bytes that are stored, published, hashed and replayed. Raises TooLarge."""
         head: dict[str, Any] = {
             "specversion": "1.0",
-            "id": self.id,
+            "id": str(self.id),
             "source": source_of(self.type.partition(".")[0]),
             "type": self.type,
-            "subject": self.subject,
+            "subject": str(self.subject),
             "time": self.time.astimezone(UTC),
             "datacontenttype": "application/json",
             "sequence": f"{sequence:010d}",
             "seen": seen,
-            "commandid": self.command,
+            "commandid": str(self.command),
             "occurredat": self.occurred_at.astimezone(UTC),
             "actor": self.actor.id,
             "actorrole": self.actor.role,
             "actorkind": self.actor.kind,
-            "correlationid": self.correlation,
+            "correlationid": str(self.correlation),
         }
         optional = {
             "onbehalfof": self.actor.on_behalf_of,
