@@ -96,6 +96,10 @@ def _arrived(record: Record) -> Arrived:
         sequence, event_id = int(said["ce_sequence"]), UUID(said["ce_id"].decode())
     except (KeyError, ValueError) as error:
         raise _NoPlace(f"key or headers unreadable: {type(error).__name__}") from None
+    if str(case).encode() != record.key:  # another spelling would lie in another partition
+        raise _NoPlace("key is not a case id as everybody writes it")
+    if not event_type.isascii() or not event_type.isprintable():
+        raise _NoPlace("type is no name")
     if sequence < 1 or sequence > 2**31 - 1:
         raise _NoPlace("sequence out of range")
     if event_type.partition(".")[0] != PUBLISHERS[publisher]:
