@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from shared.runtime.gate import NOTHING, Arrived, Aside, Key, Record, State, Verdict, accepted, arrived
@@ -22,6 +23,15 @@ from shared.schemas.catalogue import CATALOGUE
 from shared.schemas.envelope import Unreadable, read
 from shared.schemas.reporting import ForkAcknowledged
 
+UNFIT = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.CardinalityViolationError,
+    asyncpg.ProgramLimitExceededError,
+    TypeError,
+    ValueError,
+)
+"""What is raised where rows do not fit their table, such as a text with a NUL: their case alone is to blame."""
 Apply: TypeAlias = Callable[[Connection, Projection, Mapping[UUID, Sequence[Recorded]]], Awaitable[None]]
 Witness: TypeAlias = Callable[[Connection, Sequence[Record], Verdict], Awaitable[None]]
 """Writes down every record with the gate's word on it, in the batch's own transaction."""
@@ -345,16 +355,24 @@ async def advance(connection: Connection, spans: Sequence[Span]) -> None:
 async def park_failing(
     connection: Connection, projection: Projection, cases: Mapping[UUID, Sequence[Recorded]], apply: Apply
 ) -> None:
-    """Applies under a savepoint; a case that the projection cannot fold is parked there and the others are applied."""
-    left = dict(cases)
+    """Applies under a savepoint; a case that the projection cannot fold, or whose rows the database cannot hold, is
+    parked there and the others are applied."""
+    left = [dict(cases)]
     while left:
+        some = left.pop()
         try:
             async with connection.transaction():
-                await apply(connection, projection, left)
-            return
+                await apply(connection, projection, some)
         except FoldFailed as failed:
             await connection.execute(_PARK_PROJECTION, projection.name, failed.case, failed.kind)
-            del left[failed.case]
+            left.append({case: events for case, events in some.items() if case != failed.case})
+        except UNFIT as error:
+            if len(some) == 1:
+                await connection.execute(_PARK_PROJECTION, projection.name, *some, type(error).__name__)
+            else:  # the database does not say which row it was
+                order = sorted(some)
+                halves = order[: len(order) // 2], order[len(order) // 2 :]
+                left += [{case: some[case] for case in half} for half in halves]
 
 
 async def fold_afresh(
