@@ -1,6 +1,7 @@
 """Every refusal is problem details, and none repeats what was sent."""
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -8,12 +9,15 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Request
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter, field_validator
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Message
 
 from shared.runtime.http import problems
 from shared.runtime.http.app import make_app
-from shared.runtime.http.bodies import FORM, BodyRule, read_json
+from shared.runtime.http.bodies import FORM, BodyRule, read_json, storable
 from shared.runtime.http.problems import Problem, problem_of, register_problem
 from tests.unit.runtime.http_client import Caller
 
@@ -152,6 +156,13 @@ def test_unusual_text_that_can_be_held_is_taken(client: Caller, text: str) -> No
     assert answer.status_code == 200, answer.text
 
 
+@given(st.text(st.characters(categories=None) | st.sampled_from("\0\ud800\udc00\\u"), max_size=12))
+def test_exactly_the_text_that_utf_8_and_postgresql_can_hold_is_storable(text: str) -> None:
+    read = json.loads(json.dumps(text))
+    held = "\0" not in read and not any(0xD800 <= ord(character) <= 0xDFFF for character in read)
+    assert storable(json.dumps(text)) == held
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/json; charset=latin-1", FORM])
 def test_a_body_of_another_kind_is_refused_with_what_would_do(client: Caller, kind: str) -> None:
     answer = client.post("/items/1", content="{}", headers={"Content-Type": kind})
@@ -171,6 +182,21 @@ def test_cloudevents_are_json_too(client: Caller) -> None:
 def test_a_body_beyond_the_limit_is_refused_by_its_declared_length(client: Caller) -> None:
     answer = client.post("/items/1", json={"name": "a" * 1024 * 1024})
     assert problem(answer, 413, "body-too-large")["limit"] == 1024 * 1024
+
+
+async def test_a_body_that_is_declared_too_long_is_not_even_read() -> None:
+    answered: list[Message] = []
+
+    async def receive() -> Message:
+        raise AssertionError("nobody needs it")
+
+    async def send(message: Message) -> None:
+        answered.append(message)
+
+    headers = [(b"content-length", b"99999999"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/raw", "query_string": b"", "headers": headers}
+    await application()(scope, receive, send)
+    assert answered[0]["status"] == 413
 
 
 def test_a_chunked_body_is_counted_while_it_arrives(client: Caller) -> None:
@@ -222,6 +248,21 @@ def test_a_body_read_by_an_adapter_is_taken_at_its_word(client: Caller, text: st
 def test_an_unexpected_error_tells_the_caller_only_its_trace(client: Caller) -> None:
     body = problem(client.get("/fails/badly"), 500, "internal")
     assert str(body["instance"]).startswith("urn:redress:trace:")
+
+
+def test_an_answer_that_fails_half_way_is_broken_off() -> None:
+    app = make_app("test", "1")
+
+    @app.get("/half")
+    async def half() -> StreamingResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"first"
+            raise KeyError(SECRET)
+
+        return StreamingResponse(pieces())
+
+    with pytest.raises(KeyError):
+        Caller(app).get("/half")
 
 
 def test_a_problem_carries_its_members_and_when_to_come_again(client: Caller) -> None:
