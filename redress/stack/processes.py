@@ -2,12 +2,12 @@
 
 import os
 import pwd
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGKILL, SIGTERM, Signals
 
 import psutil
 
@@ -85,7 +85,7 @@ class Processes:
         (self.pids / program.name).write_text(f"{child.pid} {birth(process)}")
         return process
 
-    def send(self, name: str, sig: signal.Signals) -> bool:
+    def send(self, name: str, sig: Signals) -> bool:
         """Send a signal; False if there is nothing to send it to."""
         process = self.find(name)
         if process is None:
@@ -93,20 +93,24 @@ class Processes:
         process.send_signal(sig)
         return True
 
-    def stop(self, name: str, sig: signal.Signals = signal.SIGTERM, patience: float = 20.0) -> bool:
-        """Ask it to end, kill it when it does not within `patience` seconds; False if it was not running."""
-        if not self.send(name, sig):
+    def stop(self, *names: str, sig: Signals = SIGTERM, patience: float = 20.0) -> list[str]:
+        """Ask them all to end, once, and kill those that do not within `patience` seconds; those that ran."""
+        asked = [
+            name for name in names if self.send(name, sig)
+        ]  # a second SIGTERM would cut a server's end short
+        until = time.monotonic() + patience
+        for name in asked:
+            if not self.wait_gone(name, until - time.monotonic()):
+                self._kill(name, patience)
+        for name in names:
             (self.pids / name).unlink(missing_ok=True)
-            return False
-        if not self.wait_gone(name, patience):
-            self.say(f"{name} did not stop within {patience:.0f} s and was killed; see {self.log(name)}")
-            self.send(name, signal.SIGKILL)
-            if not self.wait_gone(name, 10):
-                raise NotRunning(
-                    f"{name} cannot be killed; the kernel holds it (a disk that does not answer?)."
-                )
-        (self.pids / name).unlink(missing_ok=True)
-        return True
+        return asked
+
+    def _kill(self, name: str, patience: float) -> None:
+        self.say(f"{name} did not stop within {patience:.0f} s and was killed; see {self.log(name)}")
+        self.send(name, SIGKILL)
+        if not self.wait_gone(name, 10):
+            raise NotRunning(f"{name} cannot be killed; the kernel holds it (a disk that does not answer?).")
 
     def wait_gone(self, name: str, patience: float) -> bool:
         """Wait until it has ended, at most `patience` seconds."""

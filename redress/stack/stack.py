@@ -51,8 +51,6 @@ class Stack:
         self._durable = durable
         self._partitions = partitions
 
-    # -- the whole
-
     def up(self) -> None:
         """Start whatever is missing and wait until every part says that it is ready."""
         with locked(self.layout, self.say):
@@ -73,23 +71,17 @@ class Stack:
         """Stop the services, then Kafka, then PostgreSQL; their state stays."""
         with locked(self.layout, self.say):
             programs = sorted({path.name for path in self.layout.pids.iterdir()} - set(SERVERS))
-            # All are asked at once, then one after the other is waited for.
-            asked = [name for name in programs if self.processes.send(name, signal.SIGTERM)]
-            for name in programs:
-                self.processes.stop(name)
-            for name in asked:
-                self.say(f"{name} stopped")
-            for name, sig in ((KAFKA, signal.SIGTERM), (POSTGRES, postgres.STOP_SIGNAL)):
-                if self.processes.stop(name, sig):
-                    self.say(f"{name} stopped")
+            told = self._stop(*programs)
+            told += self._stop(KAFKA)
+            told += self._stop(POSTGRES, sig=postgres.STOP_SIGNAL)
+            if not told:
+                self.say("nothing was running")
 
     def destroy(self) -> None:
         """Stop everything and delete all that the stack has; for throw-away stacks."""
         self.down()
         postgres.destroy(self.layout)
         shutil.rmtree(self.layout.run, ignore_errors=True)
-
-    # -- one part
 
     def start(self, name: str) -> None:
         """Start one part, a server or a service, and wait until it is ready."""
@@ -113,8 +105,6 @@ class Stack:
     def environment(self, name: str, *, owner: bool = False) -> dict[str, str]:
         """The environment of a part's process; with `owner`, also what its migration and rebuild need."""
         return self.contract().of_part(part_named(name), owner=owner)
-
-    # -- what is known of it
 
     def contract(self) -> Contract:
         """The stack's addresses and secrets, as it was last started."""
@@ -146,8 +136,6 @@ class Stack:
             contract.passwords["postgres"],
             self._durable,
         )
-
-    # -- inside
 
     def _contract(self) -> Contract:
         """Ports and passwords, kept from now on; only the holder of the lock may call it."""
@@ -235,6 +223,12 @@ class Stack:
         for part in parts:
             programs.wait_ready(part)
             self.say(f"{part.name} is ready at {contract.url(part)}")
+
+    def _stop(self, *names: str, sig: signal.Signals = signal.SIGTERM) -> list[str]:
+        stopped = self.processes.stop(*names, sig=sig)
+        for name in stopped:
+            self.say(f"{name} stopped")
+        return stopped
 
     def _databases(self) -> tuple[databases.Database, ...]:
         return databases.databases(part.name for part in SERVICES)

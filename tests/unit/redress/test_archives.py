@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from redress.failures import NotRunning
-from redress.stack import archives, postgres
+from redress.stack import archives, postgres_programs
 
 GOOD = b"as published"
 JAR = "org.example:server:1.0"
@@ -85,6 +85,6 @@ def test_every_committed_pin_is_a_whole_one(lock: Path) -> None:
 
 
 def test_a_platform_without_a_pinned_server_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres.platform, "machine", lambda: "vax")
+    monkeypatch.setattr(postgres_programs.platform, "machine", lambda: "vax")
     with pytest.raises(NotRunning, match="vax"):
-        postgres.unpacked()
+        postgres_programs.unpacked()

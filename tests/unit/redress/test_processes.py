@@ -18,6 +18,17 @@ print("deaf", flush=True)
 time.sleep(60)
 """
 
+COUNTING = """
+import signal, time
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+print("ready", flush=True)
+while not asked:
+    time.sleep(0.01)
+time.sleep(0.2)
+print("asked", len(asked), "times", flush=True)
+"""
+
 
 @pytest.fixture
 def told() -> list[str]:
@@ -33,12 +44,20 @@ def processes(tmp_path: Path, told: list[str]) -> Iterator[Processes]:
     some = Processes(layout.pids, layout.logs, told.append)
     yield some
     for file in layout.pids.iterdir():
-        some.stop(file.name, signal.SIGKILL)
+        some.stop(file.name, sig=signal.SIGKILL)
 
 
 def start(processes: Processes, name: str, code: str) -> int:
     """A Python program of that code."""
     return processes.start(Program(name, (sys.executable, "-c", code))).pid
+
+
+def wait_for_line(processes: Processes, name: str) -> None:
+    """Wait until it has said something: from here on it is as the test wants it."""
+    with subprocess.Popen(["tail", "-f", "-n", "+1", processes.log(name)], stdout=subprocess.PIPE) as tail:
+        assert tail.stdout is not None
+        tail.stdout.readline()
+        tail.kill()
 
 
 def test_a_started_process_is_found_by_any_later_command(processes: Processes) -> None:
@@ -66,11 +85,8 @@ def test_a_killed_process_that_nobody_collects_counts_as_gone(processes: Process
 
 def test_a_program_that_will_not_stop_is_killed_and_told(processes: Processes, told: list[str]) -> None:
     start(processes, "deaf", STUBBORN)
-    with subprocess.Popen(["tail", "-f", "-n", "+1", processes.log("deaf")], stdout=subprocess.PIPE) as tail:
-        assert tail.stdout is not None
-        tail.stdout.readline()  # it is deaf from here on
-        tail.kill()
-    assert processes.stop("deaf", signal.SIGTERM, patience=0.3)
+    wait_for_line(processes, "deaf")
+    assert processes.stop("deaf", patience=0.3) == ["deaf"]
     assert processes.find("deaf") is None
     assert "did not stop within" in told[0]
 
@@ -96,3 +112,10 @@ def test_a_large_log_makes_room_at_the_next_start(
     assert processes.wait_gone("brief", 10)
     assert processes.log("brief").read_text() == "new\n"
     assert processes.log("brief", "log.1").read_text() == "of an earlier run\n"
+
+
+def test_a_program_is_asked_to_stop_once(processes: Processes) -> None:
+    start(processes, "counting", COUNTING)
+    wait_for_line(processes, "counting")
+    processes.stop("counting")
+    assert processes.log("counting").read_text() == "ready\nasked 1 times\n"
