@@ -25,23 +25,26 @@ from shared.runtime.kafka import Offsets, Partition, logs_of
 from shared.runtime.keyring import Keyring, PostgresKeyring, open_keyring
 from shared.runtime.loops import Loop
 from shared.runtime.owed import Owing, Perform, Work, pay, refold
+from shared.runtime.positions import reached
 from shared.runtime.postgres import Pool, connect_pool
 from shared.runtime.projections import Projection
 from shared.runtime.published import publish_default
 from shared.runtime.receive import Receiver, Witness
-from shared.runtime.relay import Relay
+from shared.runtime.relay import Relay, sweep
 from shared.runtime.sealing import Sealer
 from shared.runtime.settings import RuntimeSettings
 from shared.runtime.store import PostgresCaseStore
 from shared.runtime.telemetry import CATCHING_UP
 from shared.runtime.waiting import Patience
 from shared.schemas.base import PUBLISHERS, Event, Recorded
+from shared.schemas.topics import topic_name
 
 S = TypeVar("S")
 W = TypeVar("W", bound=Work)
 ROLES = ("http", "worker", "all")
 PATIENCE_FOR_TOKENS = 2.0
 OUTBOX_ALARM = 30.0
+SWEEP_EVERY, FORGET_EVERY = 5.0, 3600.0
 log = structlog.get_logger()
 
 
@@ -221,6 +224,8 @@ class Running(Generic[S, W]):
         self.relay = Relay(settings.pg_dsn, settings.kafka_bootstrap, settings.topic_prefix, blueprint.name)
         await self.relay.start()
         self._ended.push_async_callback(self.relay.stop)
+        self._keep(Loop("sweep", self._sweep, rest_least=SWEEP_EVERY, rest_most=SWEEP_EVERY), woken=False)
+        self._keep(Loop("forget", self._forget, rest_least=FORGET_EVERY, rest_most=FORGET_EVERY), woken=False)
         if blueprint.perform:
             owing = Owing(parts.office, blueprint.owed, blueprint.perform(self))
             self._keep(Loop("refold", lambda: refold(parts.pool, owing)))
@@ -229,9 +234,19 @@ class Running(Generic[S, W]):
             await chore.start()
             self._ended.push_async_callback(chore.stop)
 
-    def _keep(self, loop: Loop) -> None:
+    async def _sweep(self) -> int:
+        await sweep(self.parts.pool, self.settings.topic_prefix, self.blueprint.name)
+        return 0
+
+    async def _forget(self) -> int:
+        """Fingerprints of requests are kept for seven days."""
+        await self.parts.pool.execute("delete from fingerprints where at < now() - interval '7 days'")
+        return 0
+
+    def _keep(self, loop: Loop, *, woken: bool = True) -> None:
         loop.start()
-        self._loops.append(loop)
+        if woken:
+            self._loops.append(loop)
         self._ended.push_async_callback(loop.stop)
 
     def _appended(self) -> None:
@@ -280,20 +295,15 @@ class Running(Generic[S, W]):
         gates = {row["id"]: row["gate"] for row in rows}
         if any(row["parked"] or row["forks"] for row in rows):
             return None
-        return sum(
-            gates.get(entry.case, NOTHING)[PUBLISHERS.index(entry.publisher)] < entry.sequence
-            for entry in token
-        )
+        at = {entry: gates.get(entry.case, NOTHING)[PUBLISHERS.index(entry.publisher)] for entry in token}
+        return len([entry for entry, sequence in at.items() if sequence < entry.sequence])
 
     async def freshness(self, fresh: bool = True) -> Freshness:
         """How far the answers of this service reach at this moment."""
-        topic = f"{self.settings.topic_prefix}.cases"
-        rows = await self.parts.pool.fetch(
-            "select part, next, updated from positions where topic = $1", topic
-        )
+        at = await reached(self.parts.pool, [topic_name(self.settings.topic_prefix, "cases")])
         lag = sum(self.reader.lag().values()) if self.reader else 0
-        time = max((row["updated"] for row in rows), default=None)
-        return Freshness({row["part"]: row["next"] for row in rows}, time, lag, fresh)
+        time = max((place.last for place in at.values() if place.last), default=None)
+        return Freshness({part: place.next for (_, part), place in at.items()}, time, lag, fresh)
 
 
 class _Behind(Exception):
