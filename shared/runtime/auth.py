@@ -280,7 +280,7 @@ def _declares(dependant: Dependant | None) -> bool:
 
 ALL_UNITS = frozenset({Role.AUD, Role.CM, Role.EXE, Role.QM, Role.CTL, Role.DPO})
 OWN_UNITS = frozenset({Role.OWN, Role.LEAD, Role.CON, Role.INT, Role.FIN})
-RESTRICTED_TOO = frozenset({Role.CM, Role.EXE, Role.AUD})
+RESTRICTED_TOO = frozenset({Role.CM, Role.EXE, Role.AUD, Role.DPO})
 WHERE_NAMED = ALL_UNITS | OWN_UNITS | {Role.APR}
 
 
