@@ -234,6 +234,8 @@ class Receiver:
                 self._acknowledge(work, record, forks)
             if not forks and case not in work.parked and (stand is None or stand.parked is None):
                 work.fold.setdefault(case, []).append(record)
+        parked = work.parked.keys() | {case for case, stand in stands.items() if stand.parked is not None}
+        work.afresh = {case for case in work.afresh if not work.forks[case]} - parked
         return work
 
     def _accept(
@@ -340,9 +342,8 @@ class Receiver:
 
     async def _fold_afresh(self, connection: Connection, work: _Work) -> None:
         """Cases whose forks were acknowledged in this batch catch up with what was accepted meanwhile."""
-        free = [case for case in work.afresh if not work.forks[case] and case not in work.parked]
-        if free:
-            await fold_afresh(connection, self.projections, free)
+        if work.afresh:
+            await fold_afresh(connection, self.projections, work.afresh)
 
 
 async def advance(connection: Connection, spans: Sequence[Span]) -> None:
