@@ -99,7 +99,7 @@ from unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[]
   s (topic, part, at, until, epoch, last)
 where p.topic = s.topic and p.part = s.part and p.next = s.at and p.epoch = s.epoch"""
 _GATES = "select id, gate, parked, forks from cases where id = any($1::uuid[])"
-_STORED = """
+STORED = """
 select e.case_id, e.publisher, e.sequence, e.id, uuid_send(e.id) || sha256(e.body), l.n is not null
 from (select distinct * from unnest($1::uuid[], $2::smallint[], $3::int[]) k (case_id, publisher, sequence)) k
 join events e using (case_id, publisher, sequence)
@@ -204,7 +204,7 @@ class Receiver:
             return {}, {}
         known: dict[Key, bytes] = {}
         mine: dict[Key, bytes] = {}
-        for row in await connection.fetch(_STORED, *columns(asked, 3)):
+        for row in await connection.fetch(STORED, *columns(asked, 3)):
             (known if row[5] else mine)[row[0], row[1], row[2]] = row[4]
         return known, mine
 
@@ -256,16 +256,10 @@ class Receiver:
             work.parked.setdefault(case, "foreign hand")
 
     def _acknowledge(self, work: _Work, record: Arrived, forks: set[tuple[int, int]]) -> None:
-        try:
-            event = read(record.body).event
-        except Unreadable:
-            return
-        assert isinstance(event, ForkAcknowledged)
-        for fork in event.forks:
-            if (fork.partition, fork.offset) in forks:
-                forks.discard((fork.partition, fork.offset))
-                work.settled.append((record.key[0], fork.partition, fork.offset))
-                work.afresh.add(record.key[0])
+        for fork in acknowledged(record.body) & forks:
+            forks.discard(fork)
+            work.settled.append((record.key[0], *fork))
+            work.afresh.add(record.key[0])
 
     def _readable(self, work: _Work) -> dict[UUID, list[Recorded]]:
         """What may be folded, parsed; a case with an event unknown to this build is parked from there on."""
@@ -344,6 +338,16 @@ class Receiver:
         """Cases whose forks were acknowledged in this batch catch up with what was accepted meanwhile."""
         if work.afresh:
             await fold_afresh(connection, self.projections, work.afresh)
+
+
+def acknowledged(body: bytes) -> set[tuple[int, int]]:
+    """Partition and offset of the forks that an acknowledgement names; none where it cannot be read."""
+    try:
+        event = read(body).event
+    except Unreadable:
+        return set()
+    forks = event.forks if isinstance(event, ForkAcknowledged) else []
+    return {(fork.partition, fork.offset) for fork in forks}
 
 
 async def advance(connection: Connection, spans: Sequence[Span]) -> None:
