@@ -27,8 +27,7 @@ log = structlog.get_logger()
 Progress: TypeAlias = Callable[[int, int], None]
 """records read, records to read"""
 
-PATIENCE_FOR_OLD = "_before"  # of its own, because the indexes of both tables have the same names
-_OUTBOX = 10.0
+PATIENCE_FOR_OUTBOX = 10.0
 NEARLY_THERE = 500
 """So few records are read under the lock of the positions: the live reader waits for a moment only."""
 MOST_SWAPS = 200
