@@ -80,6 +80,16 @@ async def _links(connection: Connection, verdict: Verdict) -> list[tuple[object,
     return links
 
 
+_EVENTS = """
+select c.n, c.part, c.off, c.hash, l.headers, l.body, l.stamped from chain c join ledger l using (topic, part, off)
+where c.topic = $1 and c.case_id = $2 and c.n > $3 order by c.n limit $4"""
+
+
+async def events_of(pool: Pool, topic: str, case: UUID, after: int, most: int) -> Sequence[asyncpg.Record]:
+    """A case's accepted events from behind the after-th: number, place, hash, headers, exact bytes, when published."""
+    return await pool.fetch(_EVENTS, topic, case, after, most)
+
+
 def stamp(record: Record) -> datetime | None:
     """When the record was published, if the client says so: in milliseconds since 1970."""
     milliseconds = getattr(record, "timestamp", None)

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -42,7 +41,7 @@ class TopicLog(Protocol):
         """Every partition with its present ends."""
         ...
 
-    def read(self, stretch: Stretch) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Record]]]:
+    def read(self, stretch: Stretch) -> AsyncIterator[Sequence[Record]]:
         """The records of a stretch in order, in batches. Raises TimeoutError where they do not come."""
         ...
 
@@ -166,15 +165,13 @@ class Verification:
 
     async def _partition(self, stretch: Stretch, whole: int) -> None:
         judge, comparison, low = Judge(), Comparison(stretch.topic, stretch.part), stretch.start
-        async with self.log.read(stretch) as batches:
-            async for records in batches:
-                high = records[-1].offset + 1
-                rows, links = await self.ledger.window(stretch.topic, stretch.part, low, high)
-                self._compare(judge, comparison, records, rows, links)
-                low = high
-                await self.tell(
-                    Progress(self._result.records, whole, self._result.kept.total + comparison.total)
-                )
+        async for records in self.log.read(stretch):
+            high = records[-1].offset + 1
+            rows, links = await self.ledger.window(stretch.topic, stretch.part, low, high)
+            self._compare(judge, comparison, records, rows, links)
+            low = high
+            so_far = self._result.kept.total + comparison.total
+            await self.tell(Progress(self._result.records, whole, so_far))
         rows, links = await self.ledger.window(stretch.topic, stretch.part, low, stretch.end)
         comparison.window([], [], rows, links)
         comparison.finish()
