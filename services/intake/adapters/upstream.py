@@ -28,6 +28,7 @@ Fault: TypeAlias = tuple[str, str]
 """field, reason"""
 
 _FIELD = re.compile(r"[a-z0-9_]{1,64}")
+_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _REASONS = {
     "extra_forbidden": "unknown-field",
     "string_too_long": "too-long",
@@ -86,7 +87,7 @@ class _CloudEvent(BaseModel):
     source: Name
     subject: Name
     time: Moment | None = None
-    traceparent: Name | None = None
+    traceparent: str | None = None
 
 
 class _ComplaintEvent(_CloudEvent):
@@ -127,11 +128,16 @@ def read_row(row: Any, line: int, origin: Origin, defaults: Defaults) -> Message
         body = _ROW.validate_python(row)
     except ValidationError as error:
         name, reason = faults(error)[0]
-        return Refusal(reason, name, orjson.dumps(row), line)
+        return Refusal(reason, name, written(row), line)
     if body.source_system is None or body.source_reference is None:
-        return Refusal("missing", "source_reference", orjson.dumps(row), line)
+        return Refusal("missing", "source_reference", written(row), line)
     source = body.source_system, body.source_reference
     return Message(*source, receive_command(body, origin, defaults, source))
+
+
+def written(row: Any) -> bytes:
+    """Whatever a row held, numbers of any size and broken texts too."""
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def faults(error: ValidationError, raw: bytes = b"") -> list[Fault]:
@@ -149,7 +155,8 @@ def _message(event: _ComplaintEvent | _FactEvent, defaults: Defaults) -> Message
             command: Receive | RecordFact = receive_command(body, Origin.LIVE, defaults, source, event.time)
         case _FactEvent(data=told):
             command = RecordFact(event.source, told.fact(event.time))
-    return Message(*source, command, event.id, event.traceparent)
+    traced = event.traceparent if _TRACE.fullmatch(event.traceparent or "") else None
+    return Message(*source, command, event.id, traced)
 
 
 def _structured(raw: bytes, headers: Sequence[tuple[str, bytes]]) -> bytes:

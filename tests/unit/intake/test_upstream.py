@@ -95,10 +95,14 @@ def test_blank_texts_count_as_not_given() -> None:
 
 
 def test_extensions_of_the_envelope_are_let_through() -> None:
-    traced = {**complaint(), "traceparent": "00-1-2-01", "partitionkey": "x"}
-    message = inbound(traced)
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    message = inbound({**complaint(), "traceparent": trace, "partitionkey": "x"})
     assert isinstance(message, Message)
-    assert message.traceparent == "00-1-2-01"
+    assert message.traceparent == trace
+
+
+def test_a_trace_that_is_none_is_left_out() -> None:
+    assert inbound({**complaint(), "traceparent": "nonsense"}) == inbound(complaint())
 
 
 @pytest.mark.parametrize(

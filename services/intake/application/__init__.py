@@ -1,0 +1,1 @@
+"""What acceptance does for a command besides deciding it."""
