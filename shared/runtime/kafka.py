@@ -76,18 +76,17 @@ class Offsets:
 
     async def partitions(self, topics: Collection[str]) -> list[Partition]:
         """All partitions of the topics. Raises what is in AWAY; KafkaError also for a topic that is not there."""
-
-        async def ask(client: AIOKafkaConsumer) -> list[Partition]:
-            found: list[Partition] = []
-            await client.topics()  # fetches them all, so that a topic made a moment ago is known
-            for topic in sorted(topics):
-                numbers = client.partitions_for_topic(topic)
-                if not numbers:
-                    raise KafkaError(f"there is no topic {topic}")
-                found += [(topic, number) for number in sorted(numbers)]
-            return found
-
-        return await self._ask(ask)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        try:
+            async with asyncio.timeout(self._patience):
+                await admin.start()
+                described = await admin.describe_topics(sorted(topics))
+        finally:
+            await admin.close()
+        for topic in described:
+            if topic["error_code"] or not topic["partitions"]:
+                raise KafkaError(f"there is no topic {topic['topic']}")
+        return sorted((topic["topic"], part["partition"]) for topic in described for part in topic["partitions"])
 
     async def ends(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         """The offset that the next record of each partition will get."""
