@@ -77,11 +77,18 @@ class Relay:
     """Publishes as long as it leads; otherwise it waits until the leader is gone."""
 
     def __init__(
-        self, dsn: str, bootstrap: str, prefix: str, publisher: str, *, most_records: int = 500
+        self,
+        dsn: str,
+        bootstrap: str,
+        prefix: str,
+        publisher: str,
+        *,
+        most_records: int = 500,
+        longest: float = LONGEST_ON_KAFKA,
     ) -> None:
         self._dsn, self._bootstrap, self._prefix, self._publisher = dsn, bootstrap, prefix, publisher
         self._me = PUBLISHERS.index(publisher)
-        self._most = most_records
+        self._most, self._longest = most_records, longest
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._producer: AIOKafkaProducer | None = None
         self._left_behind: set[asyncio.Task[None]] = set()
@@ -97,7 +104,7 @@ class Relay:
 
     async def stop(self) -> None:
         """Lets the batch in hand be acknowledged, then gives up the leadership."""
-        await self._loop.stop(LONGEST_ON_KAFKA + 1)
+        await self._loop.stop(self._longest + 1)
         self._throw_away()
         await asyncio.gather(*self._left_behind, return_exceptions=True)
 
@@ -136,7 +143,7 @@ class Relay:
     ) -> int:
         async with connection.transaction():
             rows = await connection.fetch(_TAKE, self._most, self._me)
-            async with asyncio.timeout(LONGEST_ON_KAFKA):
+            async with asyncio.timeout(self._longest):
                 acks = [await producer.send(**self._record(row)) for row in rows]
                 places = await asyncio.gather(*acks)
             notes = [
