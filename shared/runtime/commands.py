@@ -12,7 +12,7 @@ from uuid import UUID
 
 from shared.runtime.ids import Ids, fresh_id
 from shared.runtime.sealing import Sealer
-from shared.runtime.store import CaseParked, CaseStore, Change, Conflict, Loaded, Stored, stored
+from shared.runtime.store import CaseParked, CaseStore, Change, Conflict, Loaded, Stored
 from shared.runtime.telemetry import APPEND_CONFLICTS
 from shared.schemas.base import PUBLISHERS, Actor, Dated, Decided, Event, Recorded
 from shared.schemas.envelope import Draft, read, serialised
@@ -70,6 +70,16 @@ class Outcome:
     new: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[S]):
+    """What was decided about a case in the state in which it stood."""
+
+    order: Order
+    loaded: Loaded
+    state: S
+    decided: Sequence[Decided]
+
+
 class Office(Generic[S]):
     """Where one service decides about its cases.
 
@@ -108,19 +118,20 @@ class Office(Generic[S]):
             if spent := loaded.answer(order.command):
                 return await self._spent(order, spent)
             self._stands(order, loaded)
-            decided = await decide(self._state_for(order, loaded))
+            state = self._state_for(order, loaded)
+            decided = await decide(state)
             if not decided:
                 return Outcome(order.case, (), loaded.own, new=False)
-            (change,) = await self.changes([(order, loaded, decided)])
+            (change,) = await self.changes([Decision(order, loaded, state, decided)])
             try:
-                (events,) = await self.store.append(order.command, change)
+                await self.store.append(order.command, change)
             except Conflict:
                 APPEND_CONFLICTS.labels(self.store.publisher).inc()
                 if attempt == MOST_TRIES:
                     raise
                 continue
             self.appended()
-            return made(order.case, events, new=True)
+            return self._just_made(change)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def carry_out_each(
@@ -140,14 +151,14 @@ class Office(Generic[S]):
             answers.append(done[position] if position in done else await self._singly(order, decide))
         return answers
 
-    async def changes(self, decided: Sequence[tuple[Order, Loaded, Sequence[Decided]]]) -> list[Change]:
+    async def changes(self, decisions: Sequence[Decision[S]]) -> list[Change]:
         """The decisions with ids and times, sealed in one go and serialised: ready to be appended."""
         placed = []
-        for order, loaded, several in decided:
-            state = self._state_for(order, loaded)
-            events = [one.event if isinstance(one, Dated) else one for one in several]
-            subject = self.subject_of(state, events) or order.case
-            for one, event in zip(several, events, strict=True):
+        for decision in decisions:
+            order = decision.order
+            events = [one.event if isinstance(one, Dated) else one for one in decision.decided]
+            subject = self.subject_of(decision.state, events) or order.case
+            for one, event in zip(decision.decided, events, strict=True):
                 occurred = one.occurred_at if isinstance(one, Dated) else order.now
                 placed.append((order, self.ids(), subject, event, occurred))
         sealed = await self.sealer.seal(
@@ -156,10 +167,7 @@ class Office(Generic[S]):
         drafts: dict[UUID, list[Draft]] = {}
         for (order, event_id, _, _, occurred), event in zip(placed, sealed, strict=True):
             drafts.setdefault(order.command, []).append(_draft(order, event_id, event, occurred))
-        return [
-            Change(loaded, drafts[order.command], order.log, order.fingerprint, order.past_forks)
-            for order, loaded, _ in decided
-        ]
+        return [_change(decision, drafts[decision.order.command]) for decision in decisions]
 
     def _state_for(self, order: Order, loaded: Loaded) -> S:
         if order.past_forks and not loaded.parked:
@@ -182,41 +190,44 @@ class Office(Generic[S]):
     ) -> dict[int, Outcome | Refused | CaseParked]:
         present = await self.store.load_many([order.case for _, order, _ in orders])
         done: dict[int, Outcome | Refused | CaseParked] = {}
-        decided: list[tuple[Order, Loaded, Sequence[Decided]]] = []
+        decided: list[Decision[S]] = []
         places: dict[UUID, int] = {}
         for position, order, decide in orders:
             loaded = present.get(order.case, Loaded(order.case))
             answer = await self._decided(order, loaded, decide)
-            if isinstance(answer, Outcome | Refused | CaseParked):
-                done[position] = answer
-            else:
-                decided.append((order, loaded, answer))
+            if isinstance(answer, Decision):
+                decided.append(answer)
                 places[order.case] = position
+            else:
+                done[position] = answer
         changes = await self.changes(decided)
-        asked = {o.case: (o.command, change) for (o, _, _), change in zip(decided, changes, strict=True)}
+        asked = {
+            one.order.case: (one.order.command, change) for one, change in zip(decided, changes, strict=True)
+        }
         won = await self.store.append_each(asked)
         self.appended()
-        for case in won:
-            command, change = asked[case]
-            done[places[case]] = Outcome(
-                case, self._made(command, change), change.loaded.own + len(change.drafts), True
-            )
-        return done
+        return done | {places[case]: self._just_made(asked[case][1]) for case in won}
 
-    def _made(self, command: UUID, change: Change) -> tuple[Recorded, ...]:
-        me = PUBLISHERS.index(self.store.publisher)
-        return tuple(read(event.body) for event in stored(change, command, me))
+    def _just_made(self, change: Change) -> Outcome:
+        """What `made` answers for these events, without reading back what has just been written."""
+        loaded, drafts = change.loaded, change.drafts
+        seen = loaded.seen(PUBLISHERS.index(self.store.publisher))
+        events = tuple(draft.recorded(n, seen) for n, draft in enumerate(drafts, loaded.own + 1))
+        return Outcome(loaded.case, events, loaded.own + len(drafts), new=True)
 
     async def _decided(
         self, order: Order, loaded: Loaded, decide: Decide[S]
-    ) -> Outcome | Refused | CaseParked | Sequence[Decided]:
+    ) -> Outcome | Refused | CaseParked | Decision[S]:
         if spent := loaded.answer(order.command):
             return made(order.case, spent, new=False)
         try:
-            decided = await decide(self._state_for(order, loaded))
+            state = self._state_for(order, loaded)
+            decided = await decide(state)
         except (Refused, CaseParked) as refusal:
             return refusal
-        return decided or Outcome(order.case, (), loaded.own, new=False)
+        if not decided:
+            return Outcome(order.case, (), loaded.own, new=False)
+        return Decision(order, loaded, state, decided)
 
     async def _singly(self, order: Order, decide: Decide[S]) -> Outcome | Refused | CaseParked:
         try:
@@ -230,12 +241,18 @@ def made(case: UUID, events: Sequence[Stored], *, new: bool) -> Outcome:
     return Outcome(case, tuple(read(event.body) for event in events), events[-1].sequence, new)
 
 
+def _change(decision: Decision[S], drafts: Sequence[Draft]) -> Change:
+    order = decision.order
+    return Change(decision.loaded, drafts, order.log, order.fingerprint, order.past_forks)
+
+
 def _draft(order: Order, event_id: UUID, event: Event, occurred: datetime) -> Draft:
     return Draft(
         id=event_id,
         subject=order.case,
         type=event.type,
         data=serialised(event),
+        event=event,
         time=order.now,
         occurred_at=min(occurred, order.now),
         actor=order.actor,

@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 
 from shared.runtime.clock import Clock
-from shared.runtime.commands import CatchingUp, Office, Order
+from shared.runtime.commands import CatchingUp, Decision, Office, Order
 from shared.runtime.postgres import Connection, Pool, database_is_away
 from shared.runtime.receive import columns
 from shared.runtime.store import CaseParked, Conflict, Loaded, load_many
@@ -171,7 +171,7 @@ async def _act(owing: Owing[S, W], clock: Clock, case: UUID, what: str, cause: s
         return loaded.version
     if not decided:
         return loaded.version
-    (change,) = await office.changes([(order, loaded, decided)])
+    (change,) = await office.changes([Decision(order, loaded, state, decided)])
     await office.store.append(order.command, change)
     office.appended()
     return None

@@ -34,7 +34,10 @@ def source_of(publisher: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An event that lacks only its place in the case: sealed and serialised once, numbered at the append."""
+    """An event that lacks only its place in the case: sealed and serialised once, numbered at the append.
+
+    event is what data says, where it is still at hand.
+    """
 
     id: UUID
     subject: UUID
@@ -48,6 +51,29 @@ class Draft:
     causation: str | None = None
     policy_version: str | None = None
     traceparent: str | None = None
+    event: Event | None = None
+
+    def recorded(self, sequence: int, seen: str) -> Recorded:
+        """What `read` finds in the body; to parse it again costs more than all else about a new event."""
+        if self.event is None:
+            return read(self.body(sequence, seen))
+        return Recorded(
+            id=self.id,
+            subject=self.subject,
+            type=self.type,
+            publisher=self.type.partition(".")[0],
+            sequence=sequence,
+            time=self.time.astimezone(UTC),
+            occurred_at=self.occurred_at.astimezone(UTC),
+            actor=self.actor,
+            command=self.command,
+            correlation=self.correlation,
+            causation=self.causation,
+            seen=seen,
+            policy_version=self.policy_version,
+            traceparent=self.traceparent,
+            event=self.event,
+        )
 
     def body(self, sequence: int, seen: str) -> bytes:
         """The exact bytes that are stored, published, hashed and replayed. Raises TooLarge."""
