@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from services.intake.domain.decisions.occasion import Occasion
 from services.intake.domain.decisions.receiving import Receive
 from services.intake.domain.decisions.refusal import FieldRefused
 from services.intake.domain.decisions.telling import Fact
@@ -112,11 +113,16 @@ def test_a_complainant_can_be_answered_by_what_reaches_them(
     assert received(replace(anonymous, **known_by)).contactable is contactable  # type: ignore[arg-type]
 
 
-def test_a_person_who_receives_a_complaint_is_named_and_a_system_is_not() -> None:
-    person, system = (given().when(parcel, by)[0] for by in (INA, CRM))
-    assert isinstance(person, Dated)
-    assert isinstance(system, Dated)
-    assert (person.event.receiver, system.event.receiver) == ("ina", None)  # type: ignore[attr-defined]
+@pytest.mark.parametrize(
+    ("origin", "by", "receiver"),
+    [(Origin.LIVE, INA, "ina"), (Origin.LIVE, CRM, None), (Origin.HISTORY, INA, None)],
+)
+def test_only_a_person_who_takes_a_complaint_receives_it(
+    origin: Origin, by: Occasion, receiver: str | None
+) -> None:
+    first = events_of(given().when(replace(parcel, origin=origin), by))[0]
+    assert isinstance(first, ComplaintReceived)
+    assert first.receiver == receiver
 
 
 @pytest.mark.parametrize(

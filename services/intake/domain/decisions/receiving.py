@@ -97,7 +97,7 @@ def _received(
         source_system=command.source_system,
         source_reference=command.source_reference,
         subject_id=opening.subject_id,
-        receiver=occasion.actor.id if occasion.actor.kind == "human" else None,
+        receiver=_receiver(command, occasion),
         contactable=any((command.email, command.phone, command.customer_number)),
         annoyance=command.annoyance,
         name=clear(command.name),
@@ -105,6 +105,12 @@ def _received(
         phone=clear(command.phone),
         customer_number=clear(command.customer_number),
     )
+
+
+def _receiver(command: Receive, occasion: Occasion) -> str | None:
+    """The person who took the complaint; who hands in history or a system's message took nothing."""
+    took_it = command.origin is Origin.LIVE and occasion.actor.kind == "human"
+    return occasion.actor.id if took_it else None
 
 
 def _registered(command: Receive, *, category_missing: bool) -> ComplaintRegistered:
