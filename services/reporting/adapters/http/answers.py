@@ -28,6 +28,8 @@ def answered(
             return (texts or {})[value]
         if isinstance(value, frozenset):
             return sorted(value)
+        if isinstance(value, UUID):  # the database client's own kind, which orjson does not take for one
+            return str(value)
         raise TypeError(type(value).__name__)
 
     content = orjson.dumps(body, default=plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
