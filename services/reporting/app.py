@@ -7,11 +7,13 @@ from uuid import UUID
 
 from services.reporting.adapters.http import routes
 from services.reporting.adapters.ledger import INSERT_ONLY, witness
-from services.reporting.projections.case_access import CASE_ACCESS
 from services.reporting.projections.register import REGISTER
-from shared.case import Case, fold
+from shared.case import Case, access, fold
+from shared.runtime.projections import Projection
 from shared.runtime.running import Blueprint
 from shared.schemas.base import Event
+
+CASE_ACCESS = Projection("case_access", access.Access, ("case_id",), access.fold)
 
 
 def nobody(_: Case, __: Sequence[Event]) -> UUID | None:

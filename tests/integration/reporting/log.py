@@ -6,11 +6,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from uuid import UUID
 
-from services.reporting.adapters.ledger import PostgresLedger, witness
+from services.reporting.adapters.ledger import PostgresLedger
 from services.reporting.adapters.topics import KafkaTopics
+from services.reporting.app import BLUEPRINT
 from services.reporting.application.verifying import Result, Stretch, Verification
-from services.reporting.projections.case_access import CASE_ACCESS
-from services.reporting.projections.register import REGISTER
 from shared.runtime.ids import fresh_id
 from shared.runtime.kafka import logs_of, start_producer
 from shared.runtime.postgres import Pool
@@ -64,7 +63,7 @@ class Log:
     numbers: Counter[tuple[UUID, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.receiver = Receiver("reporting", logs_of(self.prefix), (CASE_ACCESS, REGISTER), witness)
+        self.receiver = Receiver("reporting", logs_of(self.prefix), BLUEPRINT.projections, BLUEPRINT.witness)
 
     @property
     def names(self) -> list[str]:
