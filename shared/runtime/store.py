@@ -123,6 +123,7 @@ on conflict do nothing returning id"""
 _MOVE_MANY = f"""
 update cases c set version = version + n, own = own + n {_MANY}
 where c.id = m.id and version = expected and parked is null and forks = 0 returning c.id"""
+_REMEMBER = "insert into fingerprints (command, body) values ($1, $2) on conflict do nothing"
 MARK = "insert into marks select * from unnest($1::uuid[]) id order by id on conflict do nothing"
 
 
@@ -200,6 +201,9 @@ class PostgresCaseStore:
             "outbox", records=outbox, columns=["topic", "case_id", "sequence"]
         )
         await connection.execute(MARK, list(won))
+        prints = [(command, change.fingerprint) for command, change in won.values() if change.fingerprint]
+        if prints:
+            await connection.executemany(_REMEMBER, prints)
 
 
 def stored(change: Change, command: UUID, me: int) -> tuple[Stored, ...]:
