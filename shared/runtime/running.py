@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import structlog
 from fastapi import APIRouter
@@ -36,7 +37,7 @@ from shared.runtime.settings import RuntimeSettings
 from shared.runtime.store import PostgresCaseStore
 from shared.runtime.telemetry import CATCHING_UP
 from shared.runtime.waiting import Patience
-from shared.schemas.base import PUBLISHERS, Event, Recorded
+from shared.schemas.base import PUBLISHERS, Decided, Event, Recorded
 from shared.schemas.topics import topic_name
 
 S = TypeVar("S")
@@ -64,7 +65,7 @@ class Blueprint(Generic[S, W]):
     defaults: Sequence[tuple[Event, str]] = ()
     insert_only: Sequence[str] = ()
     owed: Callable[[S], Iterable[W]] = lambda _: ()
-    perform: "Callable[[Running[S, W]], Perform[S, W]] | None" = None
+    perform: "Callable[[Running[S, W]], Perform[S, W]]" = lambda _: _nothing_owed
     routes: "Callable[[Running[S, W]], Sequence[APIRouter]]" = lambda _: ()
     chores: "Callable[[Running[S, W]], Sequence[Chore]]" = lambda _: ()
     witness: Witness | None = None
@@ -226,10 +227,10 @@ class Running(Generic[S, W]):
         self._ended.push_async_callback(self.relay.stop)
         self._keep(Loop("sweep", self._sweep, rest_least=SWEEP_EVERY, rest_most=SWEEP_EVERY), woken=False)
         self._keep(Loop("forget", self._forget, rest_least=FORGET_EVERY, rest_most=FORGET_EVERY), woken=False)
-        if blueprint.perform:
-            owing = Owing(parts.office, blueprint.owed, blueprint.perform(self))
-            self._keep(Loop("refold", lambda: refold(parts.pool, owing)))
-            self._keep(Loop("pay", lambda: pay(parts.pool, owing, self.clock)))
+        # A service that owes nothing folds marked cases too: one that does not fold is parked, not found out later.
+        owing = Owing(parts.office, blueprint.owed, blueprint.perform(self))
+        self._keep(Loop("refold", lambda: refold(parts.pool, owing)))
+        self._keep(Loop("pay", lambda: pay(parts.pool, owing, self.clock)))
         for chore in blueprint.chores(self):
             await chore.start()
             self._ended.push_async_callback(chore.stop)
@@ -304,6 +305,10 @@ class Running(Generic[S, W]):
         lag = sum(self.reader.lag().values()) if self.reader else 0
         time = max((place.last for place in at.values() if place.last), default=None)
         return Freshness({part: place.next for (_, part), place in at.items()}, time, lag, fresh)
+
+
+async def _nothing_owed(case: UUID, _: Any, work: Work) -> list[Decided]:
+    raise LookupError(f"nobody performs {work.what} for case {case}")
 
 
 class _Behind(Exception):
