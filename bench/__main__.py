@@ -3,12 +3,13 @@
 import argparse
 import asyncio
 import json
+import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NoReturn
 
-from bench import appending, handling, opening
+from bench import appending, handling, opening, rebuilding, receiving, replaying, verifying
 from bench.measuring import Section
 from bench.place import Place, throwaway
 from bench.table import plain, table
@@ -17,6 +18,10 @@ SECTIONS: Mapping[str, Callable[[Place], Awaitable[Section]]] = {
     "append": appending.measure,
     "handle": handling.measure,
     "open": opening.measure,
+    "receive": receiving.measure,
+    "rebuild": rebuilding.measure,
+    "verify": verifying.measure,
+    "replay": replaying.measure,
 }
 
 
@@ -24,14 +29,19 @@ def main(arguments: Sequence[str]) -> None:
     """Everything that was started is stopped and deleted in the end, after ^C too."""
     asked = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _end)
+    logging.disable(logging.ERROR)  # the clients warn of topics made a moment ago
+    found: dict[str, Section] = {}
     _tell("starting a throw-away stack")
     with throwaway() as stack:
         place = Place(stack, asked.seconds)
-        found, versions = asyncio.run(_measured(place, asked.sections or list(SECTIONS)))
-    print(" · ".join(f"{name} {version}" for name, version in versions.items()), "· fsync on")
-    print(table(found))
-    if asked.json:
-        print(json.dumps(plain(found, versions)))
+        versions = asyncio.run(place.versions())
+        try:
+            asyncio.run(_measure(place, asked.sections or list(SECTIONS), found))
+        finally:  # ^C shows what was measured until then
+            print(" · ".join(f"{name} {version}" for name, version in versions.items()), "· fsync on")
+            print(table(found))
+            if asked.json:
+                print(json.dumps(plain(found, versions)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,14 +61,11 @@ def _section(name: str) -> str:
     return name
 
 
-async def _measured(place: Place, names: Sequence[str]) -> tuple[dict[str, Section], dict[str, str]]:
+async def _measure(place: Place, names: Sequence[str], found: dict[str, Section]) -> None:
     await place.prepare()
-    versions = await place.versions()
-    found: dict[str, Section] = {}
     for name in names:
         _tell(f"measuring {name}")
         found[name] = await SECTIONS[name](place)
-    return found, versions
 
 
 def _tell(what: str) -> None:

@@ -29,7 +29,10 @@ EVENTS_A_SECOND = 20_000
 AT_ONCE = 2_000
 FLOOR = """
 create table floor (id uuid primary key, body bytea);
-create table floor_events (like events including all)"""
+create table floor_events (like events including all);
+create table floor_parsed (
+  id uuid primary key, subject uuid, type text, source text, sequence int, time timestamptz, commandid uuid, data jsonb
+)"""
 _TABLES = """
 select string_agg(quote_ident(tablename), ', ') from pg_tables
 where schemaname = 'public' and tablename <> 'migrations'"""
@@ -93,6 +96,11 @@ class Place:
         """Nothing is left in the service's tables."""
         async with self._owner(service) as connection:
             await connection.execute(f"truncate {await connection.fetchval(_TABLES)}")
+
+    async def empty_floor(self, service: str) -> None:
+        """As empty, for the floors' tables only."""
+        async with self._owner(service) as connection:
+            await connection.execute("truncate floor, floor_events, floor_parsed")
 
     async def settle(self, service: str) -> None:
         """What was filled in is analysed, and written down, so that no run pays for it."""
