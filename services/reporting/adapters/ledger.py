@@ -9,10 +9,10 @@ from uuid import UUID
 
 import asyncpg
 
+from services.reporting.application.checking import Stretch
 from services.reporting.application.judging import words
-from services.reporting.application.verifying import Stretch
 from services.reporting.domain.chain import following, genesis, packed
-from services.reporting.domain.verification import Entry, Link, Word
+from services.reporting.domain.records import Entry, Link, Word
 from shared.runtime.gate import Record, Verdict
 from shared.runtime.postgres import Connection, Pool
 from shared.runtime.receive import columns
@@ -29,6 +29,21 @@ order by off"""
 _LINKS = """
 select off, case_id, n, hash from chain where topic = $1 and part = $2 and off >= $3 and off < $4
 order by off, n"""
+_DIGEST = """
+with l as (select off, key, headers, convert_to(verdict, 'UTF8') as word, body from ledger
+           where topic = $1 and part = $2 and off >= $3 and off < $4),
+  c as (select off, n, convert_to(case_id::text, 'UTF8') as name, hash from chain
+        where topic = $1 and part = $2 and off >= $3 and off < $4)
+select sha256(coalesce(string_agg(coalesce(
+    int8send(off)
+    || coalesce(int4send(length(key)) || key, int4send(-1))
+    || int4send(length(headers)) || headers || int4send(length(word)) || word
+    || coalesce(int4send(32) || sha256(body), int4send(-1))
+    || coalesce(int4send(n) || int4send(length(name)) || name || int4send(length(hash)) || hash, int4send(-1)),
+    int8send(off)  -- a link without its record, which must not pass for nothing
+  ), ''::bytea order by off, n), ''::bytea))
+from l full join c using (off)"""
+"""domain.digest, computed where the rows are: pg_catalog's functions over the very bytes that are stored."""
 _OUTSIDE = "from ledger where topic = $1 and part = $2 and (off < $3 or (off >= $4 and off < $5))"
 _STRANGERS = "from ledger where topic = $1 and part <> all($2::smallint[])"
 _COLUMNS = "select off, key, headers, verdict, body"
@@ -111,6 +126,10 @@ class PostgresLedger:
     async def reached(self) -> Mapping[tuple[str, int], int]:
         rows = await self._pool.fetch("select topic, part, next from positions")
         return {(row["topic"], row["part"]): row["next"] for row in rows}
+
+    async def digest(self, topic: str, part: int, low: int, high: int) -> bytes:
+        found: bytes = await self._pool.fetchval(_DIGEST, topic, part, low, high)
+        return found
 
     async def window(self, topic: str, part: int, low: int, high: int) -> tuple[list[Entry], list[Link]]:
         async with self._pool.acquire() as connection:

@@ -1,13 +1,13 @@
 """The topics of the log, read by a plain consumer without a group: nobody's position moves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.reporting.application.verifying import Stretch
+from services.reporting.application.checking import Stretch
 from shared.runtime.kafka import READ, stop_bounded
 
 AT_ONCE = 1000
@@ -34,12 +34,17 @@ class KafkaTopics:
     async def __aexit__(self, *_: object) -> None:
         await stop_bounded(self._consumer)
 
-    async def stretches(self, topics: Sequence[str]) -> list[Stretch]:
+    async def take(self, topics: Collection[str]) -> list[TopicPartition]:
+        """Makes the partitions of the topics readable."""
         partitions = await self._partitions(topics)
         if self._consumer.assignment() != set(partitions):
             # Once for all, and paused: aiokafka may never end stopping while an assignment is being exchanged.
             self._consumer.assign(partitions)
             self._consumer.pause(*partitions)
+        return partitions
+
+    async def stretches(self, topics: Sequence[str]) -> list[Stretch]:
+        partitions = await self.take(topics)
         starts = await self._consumer.beginning_offsets(partitions)
         ends = await self._consumer.end_offsets(partitions)
         return [Stretch(place.topic, place.partition, starts[place], ends[place]) for place in partitions]
@@ -60,7 +65,7 @@ class KafkaTopics:
                 raise TimeoutError(f"{stretch.topic} {stretch.part} is silent below offset {stretch.end}")
         self._consumer.pause(partition)
 
-    async def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
+    async def _partitions(self, topics: Collection[str]) -> list[TopicPartition]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
         await admin.start()
         try:

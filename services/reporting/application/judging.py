@@ -1,23 +1,19 @@
 """The gate's word on every record of a partition, as every service, the ledger and the verifier come to it."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import TypeAlias
 from uuid import UUID
 
 from services.reporting.domain.chain import packed
-from services.reporting.domain.verification import Accepted, Entry, Word
+from services.reporting.domain.records import Accepted, Entry, Judged, Word
 from shared.runtime.gate import NOTHING, Arrived, Aside, Key, Record, State, Verdict, accepted, arrived
 from shared.schemas.base import PUBLISHERS
 
 Place: TypeAlias = tuple[str, int, int]
 """topic, partition, offset"""
-_SAME = 48
-_ENTRY = tuple.__new__
-"""A NamedTuple's own constructor costs three times as much, and a log has millions of records."""
-
-
-def place(record: Arrived) -> Place:
-    return record.topic, record.part, record.off
+_SAME, _ID = 48, 16
+"""The bytes by which the gate tells an event again: its id and the SHA-256 of its body."""
 
 
 def words(verdict: Verdict) -> dict[Place, Word]:
@@ -28,12 +24,19 @@ def words(verdict: Verdict) -> dict[Place, Word]:
     said: dict[Place, Word] = {}
     latest: dict[UUID, int] = {}
     for record in verdict.accepted:
-        before = latest.get(record.key[0], -1)
-        said[place(record)] = Word.HELD if record.off < before else Word.ACCEPTED
-        latest[record.key[0]] = max(before, record.off)
-    said.update((place(record), Word.HELD) for record in verdict.held)
-    said.update((place(record), Word.DUPLICATE) for record in verdict.duplicates)
-    said.update((place(record), Word.FORK) for record in verdict.forks)
+        case, off = record.key[0], record.off
+        word = Word.ACCEPTED
+        if off < latest.get(case, -1):
+            word = Word.HELD
+        else:
+            latest[case] = off
+        said[record.topic, record.part, off] = word
+    for records, word in (
+        (verdict.held, Word.HELD),
+        (verdict.duplicates, Word.DUPLICATE),
+        (verdict.forks, Word.FORK),
+    ):
+        said.update(((record.topic, record.part, record.off), word) for record in records)
     return said
 
 
@@ -45,55 +48,63 @@ class Judge:
         self._accepted: dict[UUID, dict[int, bytearray]] = {}
         self._refused: dict[Key, frozenset[bytes]] = {}
         self._waiting: dict[UUID, dict[Key, Arrived]] = {}
+        self._names: dict[UUID, bytes] = {}
 
-    def judge(self, records: Sequence[Record]) -> tuple[list[Entry], list[Accepted]]:
+    def judge(self, records: Sequence[Record]) -> Judged:
         """The records with the gate's word on each, and the events accepted at them in accepted order."""
         places = [arrived(record) for record in records]
-        verdict = accepted(self._state(places), [one for one in places if not isinstance(one, Aside)])
-        self._remember(verdict)
+        same = {place.off: place.same() for place in places if isinstance(place, Arrived)}
+        verdict = accepted(self._state(places), [place for place in places if isinstance(place, Arrived)])
+        self._remember(verdict, same)
         said = words(verdict)
         headers = {record.offset: packed(record.headers) for record in records}
-        entries = [
-            _ENTRY(
-                Entry,
-                (
-                    record.offset,
-                    record.key,
-                    headers[record.offset],
-                    said.get((record.topic, record.partition, record.offset), Word.ASIDE),
-                    record.value,
-                ),
-            )
-            for record in records
-        ]
-        return entries, [
-            Accepted(one.off, str(one.key[0]).encode(), headers.get(one.off) or _headers(one), one.body)
-            for one in verdict.accepted
-        ]
+        entries, digests = [], []
+        for record in records:
+            topic, part, off, value = record.topic, record.partition, record.offset, record.value
+            word = said.get((topic, part, off), Word.ASIDE)
+            entries.append(Entry(off, record.key, headers[off], word, value))
+            digests.append(same[off][_ID:] if off in same else sha256(value or b"").digest())
+        return Judged(entries, digests, [self._placed(one, headers) for one in verdict.accepted])
+
+    def _placed(self, record: Arrived, headers: dict[int, bytes]) -> Accepted:
+        case, off = record.key[0], record.off
+        name = self._names.get(case)
+        if name is None:
+            name = self._names[case] = str(case).encode()
+        return Accepted(off, name, headers[off] if off in headers else _headers(record), record.body)
 
     def _state(self, places: Sequence[Arrived | Aside]) -> State:
-        state = State(gates={}, known={}, refused=self._refused, waiting=[])
-        gates, known, waiting = dict[UUID, Sequence[int]](), dict[Key, bytes](), list[Arrived]()
+        gates: dict[UUID, Sequence[int]] = {}
+        known: dict[Key, bytes] = {}
+        waiting: list[Arrived] = []
         for record in places:
             if isinstance(record, Aside):
                 continue
             case, publisher, sequence = record.key
             gate = self._gates.get(case)
-            if gate is not None and case not in gates:
+            if gate is None:
+                continue
+            if case not in gates:
                 gates[case] = gate
-                waiting += self._waiting.get(case, {}).values()
-            if gate is not None and sequence <= gate[publisher]:
+                if self._waiting:
+                    waiting += self._waiting.get(case, {}).values()
+            if sequence <= gate[publisher]:
                 at = _SAME * (sequence - 1)
                 known[record.key] = bytes(self._accepted[case][publisher][at : at + _SAME])
-        state.gates, state.known, state.waiting = gates, known, waiting
-        return state
+        return State(gates, known, self._refused, waiting)
 
-    def _remember(self, verdict: Verdict) -> None:
+    def _remember(self, verdict: Verdict, same: dict[int, bytes]) -> None:
         self._gates.update(verdict.gates)
         for record in verdict.accepted:
             case, publisher, _ = record.key
-            kept = self._accepted.setdefault(case, {})
-            kept.setdefault(publisher, bytearray()).extend(record.same())
+            kept = self._accepted.get(case)
+            if kept is None:
+                kept = self._accepted[case] = {}
+            this = same.get(record.off) or record.same()
+            if publisher in kept:
+                kept[publisher] += this
+            else:
+                kept[publisher] = bytearray(this)
         for record in verdict.forks:
             self._refused[record.key] = self._refused.get(record.key, frozenset()) | {record.same()}
         for record in verdict.held:

@@ -6,48 +6,36 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from services.reporting.application.judging import Judge
+from services.reporting.application.checking import Check, Checked, Records, Rows, Stretch
+from services.reporting.application.checking import Tell as TellMore
 from services.reporting.domain.findings import (
     Altered,
     Kept,
     Kind,
     Where,
     about_partition,
-    contradictions,
+    finding,
     swaps_named,
 )
-from services.reporting.domain.verification import Comparison, Entry, Link, Word
-from shared.runtime.gate import Record
+from services.reporting.domain.records import Entry
 
 PATIENCE = 10.0
 """Seconds for which the ledger may still be reading what the topic already had when the verification began."""
 MOST_STRANGERS = 100
+FEW = 20_000
+"""So many records are checked here sooner than anybody else could begin."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """What a partition held when the verification began: offsets from start up to, not including, end."""
-
-    topic: str
-    part: int
-    start: int
-    end: int
-
-
-class TopicLog(Protocol):
-    """The topics, read as anybody may read them."""
+class TopicLog(Records, Protocol):
+    """The topics with their present ends."""
 
     async def stretches(self, topics: Sequence[str]) -> list[Stretch]:
-        """Every partition with its present ends."""
-        ...
-
-    def read(self, stretch: Stretch) -> AsyncIterator[Sequence[Record]]:
-        """The records of a stretch in order, in batches. Raises TimeoutError where they do not come."""
+        """Every partition."""
         ...
 
 
-class LedgerBook(Protocol):
-    """What the ledger wrote down."""
+class LedgerBook(Rows, Protocol):
+    """The whole ledger."""
 
     async def top(self, topic: str, part: int) -> int:
         """One more than the last offset written down; 0 where there is none."""
@@ -55,10 +43,6 @@ class LedgerBook(Protocol):
 
     async def reached(self) -> Mapping[tuple[str, int], int]:
         """Up to where the ledger says that it has read each partition."""
-        ...
-
-    async def window(self, topic: str, part: int, low: int, high: int) -> tuple[list[Entry], list[Link]]:
-        """Rows and links from low up to, not including, high, by offset."""
         ...
 
     async def outside(self, stretch: Stretch, top: int, most: int) -> tuple[int, list[Entry]]:
@@ -82,13 +66,16 @@ class Progress:
 
 
 Tell: TypeAlias = Callable[[Progress], Awaitable[None]]
+Checker: TypeAlias = Callable[[Sequence[Stretch], TellMore], AsyncIterator[Checked]]
+"""Checks partitions, in whatever order and however many at a time."""
 
 
 @dataclass(slots=True)
 class Result:
-    """What a verification found. bytes are those of the topic's records."""
+    """What a verification found. bytes are those of the topic's records; singly as in Checked."""
 
     records: int = 0
+    singly: int = 0
     bytes: int = 0
     events: int = 0
     cases: int = 0
@@ -100,9 +87,18 @@ class Result:
     def holds(self) -> bool:
         return not self.kept.total
 
+    def add(self, checked: Checked) -> None:
+        """One partition more; what is altered is told at the end, when it is known what was swapped."""
+        for figure in ("records", "singly", "bytes", "events", "cases"):
+            setattr(self, figure, getattr(self, figure) + getattr(checked, figure))
+        self.partitions += 1
+        for found in checked.found:
+            self.kept.add(found)
+        self.kept.total += checked.uncounted
+
     def plain(self) -> dict[str, Any]:
         """As JSON says it."""
-        figures = ("records", "bytes", "events", "cases", "partitions", "seconds")
+        figures = ("records", "singly", "bytes", "events", "cases", "partitions", "seconds")
         return {
             "holds": self.holds,
             **{name: getattr(self, name) for name in figures},
@@ -118,19 +114,21 @@ async def _untold(_: Progress) -> None:
 
 @dataclass(slots=True)
 class Verification:
-    """One run over some topics."""
+    """One run over some topics. checker: who checks partitions if there is more to check than a few records."""
 
     log: TopicLog
     ledger: LedgerBook
     tell: Tell = _untold
+    checker: Checker | None = None
     ticks: Callable[[], float] = time.perf_counter
     patience: float = PATIENCE
+    few: int = FEW
     _result: Result = field(default_factory=Result)
     _altered: list[Altered] = field(default_factory=list)
 
     async def run(self, topics: Sequence[str]) -> Result:
         """Reads everything; raises what the log and the ledger raise where they cannot be read."""
-        began = self.ticks()
+        began, result = self.ticks(), self._result
         # The ledger's tops come first: whatever it had then, the topic must have had before.
         tops = {
             (stretch.topic, stretch.part): await self.ledger.top(stretch.topic, stretch.part)
@@ -138,16 +136,15 @@ class Verification:
         }
         stretches = await self.log.stretches(topics)
         await self._ledger_has_read(stretches)
-        whole = sum(stretch.end - stretch.start for stretch in stretches)
+        await self._check(stretches)
         for stretch in stretches:
-            await self._partition(stretch, whole)
             await self._outside(stretch, tops[stretch.topic, stretch.part])
         for topic in topics:
             await self._strangers(topic, [stretch.part for stretch in stretches if stretch.topic == topic])
         for found in swaps_named(self._altered):
-            self._result.kept.add(found)
-        self._result.partitions, self._result.seconds = len(stretches), self.ticks() - began
-        return self._result
+            result.kept.add(found)
+        result.seconds = self.ticks() - began
+        return result
 
     async def _ledger_has_read(self, stretches: Sequence[Stretch]) -> None:
         """Waits a while for a ledger that is behind; says so where it stays behind."""
@@ -163,65 +160,45 @@ class Verification:
             detail = f"the ledger has read up to {at}, the topic ends at {one.end}"
             self._result.kept.add(about_partition(Kind.LEDGER_BEHIND, Where(one.topic, one.part), detail))
 
-    async def _partition(self, stretch: Stretch, whole: int) -> None:
-        judge, comparison, low = Judge(), Comparison(stretch.topic, stretch.part), stretch.start
-        async for records in self.log.read(stretch):
-            high = records[-1].offset + 1
-            rows, links = await self.ledger.window(stretch.topic, stretch.part, low, high)
-            self._compare(judge, comparison, records, rows, links)
-            low = high
-            so_far = self._result.kept.total + comparison.total
-            await self.tell(Progress(self._result.records, whole, so_far))
-        rows, links = await self.ledger.window(stretch.topic, stretch.part, low, stretch.end)
-        comparison.window([], [], rows, links)
-        comparison.finish()
-        self._result.cases += comparison.cases
-        self._altered += comparison.altered
-        for found in comparison.found:
-            self._result.kept.add(found)
-        self._result.kept.total += comparison.uncounted
+    async def _check(self, stretches: Sequence[Stretch]) -> None:
+        whole = sum(stretch.end - stretch.start for stretch in stretches)
+        records = findings = 0
 
-    def _compare(
-        self,
-        judge: Judge,
-        comparison: Comparison,
-        records: Sequence[Record],
-        rows: Sequence[Entry],
-        links: Sequence[Link],
-    ) -> None:
-        entries, accepted = judge.judge(records)
-        for record, entry in zip(records, entries, strict=True):
-            self._result.bytes += len(record.value or b"")
-            if entry.word == Word.ASIDE or record.key is None or record.value is None:
-                continue
-            if wrong := contradictions(record.key, record.headers, record.value):
-                comparison.note(Kind.HEADERS_CONTRADICT, entry, f"the body has another {', '.join(wrong)}")
-        comparison.window(entries, accepted, rows, links)
-        self._result.records += len(records)
-        self._result.events += len(accepted)
+        async def tell_more(more_records: int, more_findings: int) -> None:
+            nonlocal records, findings
+            records, findings = records + more_records, findings + more_findings
+            await self.tell(Progress(records, whole, findings))
+
+        checker = self.checker if self.checker and whole > self.few else self._one_by_one
+        async for checked in checker(stretches, tell_more):
+            self._result.add(checked)
+            self._altered += checked.altered
+
+    async def _one_by_one(self, stretches: Sequence[Stretch], tell: TellMore) -> AsyncIterator[Checked]:
+        for stretch in stretches:
+            yield await Check(self.log, self.ledger, stretch, tell).run()
 
     async def _outside(self, stretch: Stretch, top: int) -> None:
         """What the ledger has where the topic has nothing: its head or its end was cut off."""
         total, rows = await self.ledger.outside(stretch, top, MOST_STRANGERS)
         if not total:
             return
-        where = Where(stretch.topic, stretch.part)
         detail = (
-            f"the topic holds offsets {stretch.start} to {stretch.end - 1}; the ledger has {total} records besides, "
-            f"up to {top - 1}"
+            f"the topic holds offsets {stretch.start} to {stretch.end - 1};"
+            f" the ledger has {total} records besides, up to {top - 1}"
         )
+        where = Where(stretch.topic, stretch.part)
         self._result.kept.add(about_partition(Kind.TOPIC_SHORTER, where, detail))
-        comparison = Comparison(stretch.topic, stretch.part)
         for row in rows:
-            comparison.note(Kind.INVENTED, row, "the ledger has a record that the topic no longer has")
-        for found in comparison.found:
-            self._result.kept.add(found)
+            self._invented(stretch.topic, stretch.part, row, "the topic does not have this record any more")
         self._result.kept.total += total - len(rows)
 
     async def _strangers(self, topic: str, parts: Sequence[int]) -> None:
         total, rows = await self.ledger.strangers(topic, parts, MOST_STRANGERS)
         for part, row in rows:
-            comparison = Comparison(topic, part)
-            comparison.note(Kind.INVENTED, row, "the topic has no such partition")
-            self._result.kept.add(comparison.found[0])
+            self._invented(topic, part, row, "the topic has no such partition")
         self._result.kept.total += total - len(rows)
+
+    def _invented(self, topic: str, part: int, row: Entry, detail: str) -> None:
+        where = Where(topic, part, row.off)
+        self._result.kept.add(finding(Kind.INVENTED, where, row.key, row.headers, detail))

@@ -89,11 +89,11 @@ def _said(headers: bytes) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Altered:
-    """A record that the ledger has otherwise, with the SHA-256 of what the topic and what the ledger has."""
+    """A record that the ledger has otherwise, with the SHA-256 (hex) of what the topic and what the ledger has."""
 
     finding: Finding
-    in_topic: bytes
-    in_ledger: bytes
+    in_topic: str
+    in_ledger: str
 
 
 def swaps_named(altered: Sequence[Altered]) -> list[Finding]:
@@ -110,7 +110,7 @@ def swaps_named(altered: Sequence[Altered]) -> list[Finding]:
     return told
 
 
-CHECKED = {"ce_id": "id", "ce_source": "source", "ce_type": "type", "ce_sequence": "sequence"}
+CHECKED = (("ce_id", "id"), ("ce_source", "source"), ("ce_type", "type"), ("ce_sequence", "sequence"))
 
 
 def contradictions(key: bytes, headers: Iterable[tuple[str, bytes]], body: bytes) -> list[str]:
@@ -122,12 +122,13 @@ def contradictions(key: bytes, headers: Iterable[tuple[str, bytes]], body: bytes
     if not isinstance(event, dict):
         return ["body"]
     said = dict(headers)
-    wrong = [name for header, name in CHECKED.items() if said.get(header) != _text(event.get(name))]
-    return wrong if key == _text(event.get("subject")) else [*wrong, "subject"]
+    wrong = [name for header, name in CHECKED if said.get(header) != _text(event, name)]
+    return wrong if key == _text(event, "subject") else [*wrong, "subject"]
 
 
-def _text(value: object) -> bytes | None:
-    return value.encode() if isinstance(value, str) else None
+def _text(event: dict[str, object], name: str) -> bytes | None:
+    value = event.get(name)
+    return value.encode() if type(value) is str else None
 
 
 @dataclass(slots=True)

@@ -5,53 +5,15 @@ One partition at a time, in windows of offsets. Nothing is kept but the ends of 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from hashlib import sha256
-from typing import NamedTuple
 
 from services.reporting.domain.chain import following, genesis
+from services.reporting.domain.digest import digest_of
 from services.reporting.domain.findings import Altered, Finding, Kind, Where, finding
+from services.reporting.domain.records import Accepted, Entry, Judged, Link, Word
 
 MOST = 1000
 """Findings of one partition that are kept whole; beyond that only their number is."""
-
-
-class Word(StrEnum):
-    """The gate's word on a record: held stays held when the record is released, aside has no place in any case."""
-
-    ACCEPTED = "accepted"
-    DUPLICATE = "duplicate"
-    HELD = "held"
-    FORK = "fork"
-    ASIDE = "aside"
-
-
-class Entry(NamedTuple):
-    """A record as the topic or the ledger has it; headers packed."""
-
-    off: int
-    key: bytes | None
-    headers: bytes
-    word: str
-    body: bytes | None
-
-
-class Accepted(NamedTuple):
-    """An event that took its place in a case; case is the canonical text of the complaint id."""
-
-    off: int
-    case: bytes
-    headers: bytes
-    body: bytes
-
-
-class Link(NamedTuple):
-    """A row of the chain: the n-th event of a case stands at off, and this is the hash behind it."""
-
-    off: int
-    case: bytes
-    n: int
-    hash: bytes
 
 
 @dataclass(slots=True)
@@ -90,19 +52,31 @@ class Comparison:
     _other: dict[int, bytes | None] = field(default_factory=dict)
     _lost: list[_Lost] = field(default_factory=list)
 
-    def window(
-        self,
-        records: Sequence[Entry],
-        accepted: Iterable[Accepted],
-        rows: Sequence[Entry],
-        links: Iterable[Link],
-    ) -> None:
-        """All of a range of offsets: the topic's records, what the gate accepted at it, the ledger's rows and links."""
-        self._compare(records, {row.off: row for row in rows})
+    def agrees(self, judged: Judged, digest: bytes) -> bool:
+        """Whether the ledger has exactly this, by the digest of its rows and links; if so, the window is done.
+
+        A record that was held has its link only later, so where one comes or goes the answer is no.
+        """
+        if any(record.word is Word.HELD for record in judged.records):
+            return False
+        followed = self._ends(judged)
+        if followed is None:
+            return False
+        links, ends = followed
+        if digest_of(judged.records, judged.digests, links) != digest:
+            return False
+        for case, link in ends.items():
+            thread = self._thread(case)
+            thread.n, thread.hash = link.n, link.hash
+        return True
+
+    def window(self, judged: Judged, rows: Sequence[Entry], links: Iterable[Link]) -> None:
+        """The same with the ledger's rows and links at hand, so that whatever differs is named."""
+        self._compare(judged.records, {row.off: row for row in rows})
         for link in links:
             if self._links.setdefault(link.off, link) is not link:
                 self._invented_link(link)
-        for event in accepted:
+        for event in judged.accepted:
             self._follow(event)
         self._other = {off: body for off, body in self._other.items() if off in self._held}
         for off in [off for off in self._links if off not in self._held]:
@@ -140,6 +114,31 @@ class Comparison:
         else:
             self.uncounted += 1
 
+    def _thread(self, case: bytes) -> _Thread:
+        thread = self._threads.get(case)
+        if thread is None:
+            thread = self._threads[case] = _Thread(genesis(self.topic, case))
+        return thread
+
+    def _ends(self, judged: Judged) -> tuple[dict[int, Link], dict[bytes, Link]] | None:
+        """The links that an honest ledger has of the window, and the last one of each case; None if it cannot tell."""
+        links: dict[int, Link] = {}
+        ends: dict[bytes, Link] = {}
+        low = judged.records[0].off if judged.records else 0
+        for off, case, _, body in judged.accepted:
+            if (end := ends.get(case)) is not None:
+                n, before = end.n, end.hash
+            elif (thread := self._threads.get(case)) is None:
+                n, before = 0, genesis(self.topic, case)
+            elif thread.ledger_hash is None:
+                n, before = thread.n, thread.hash
+            else:
+                return None
+            if off < low:
+                return None
+            links[off] = ends[case] = Link(off, case, n + 1, following(before, body))
+        return links, ends
+
     def _compare(self, records: Sequence[Entry], rows: dict[int, Entry]) -> None:
         for record in records:
             row = rows.pop(record.off, None)
@@ -171,9 +170,7 @@ class Comparison:
             self.uncounted += 1
 
     def _follow(self, event: Accepted) -> None:
-        thread = self._threads.get(event.case)
-        if thread is None:
-            thread = self._threads[event.case] = _Thread(genesis(self.topic, event.case))
+        thread = self._thread(event.case)
         before = thread.hash
         thread.n += 1
         thread.hash = following(before, event.body)
@@ -236,5 +233,5 @@ def _first_difference(topic: bytes | None, ledger: bytes | None) -> str:
     return f", first at byte {min(len(topic), len(ledger)) if at is None else at}"
 
 
-def _digest(body: bytes | None) -> bytes:
-    return sha256(body or b"").digest()
+def _digest(body: bytes | None) -> str:
+    return sha256(body or b"").hexdigest()

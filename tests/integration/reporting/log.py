@@ -9,7 +9,8 @@ from uuid import UUID
 from services.reporting.adapters.ledger import PostgresLedger
 from services.reporting.adapters.topics import KafkaTopics
 from services.reporting.app import BLUEPRINT
-from services.reporting.application.verifying import Result, Stretch, Verification
+from services.reporting.application.checking import Stretch
+from services.reporting.application.verifying import FEW, Checker, Result, Verification
 from shared.runtime.ids import fresh_id
 from shared.runtime.kafka import logs_of, start_producer
 from shared.runtime.postgres import Pool
@@ -117,7 +118,8 @@ class Log:
         following: int = await self.pool.fetchval(question, stretch.topic, stretch.part)
         return following
 
-    async def verified(self, patience: float = 0.0) -> Result:
+    async def verified(self, checker: Checker | None = None, few: int = FEW) -> Result:
         """The whole log against the ledger."""
         async with KafkaTopics(self.bootstrap) as topics:
-            return await Verification(topics, PostgresLedger(self.pool), patience=patience).run(self.names)
+            ledger = PostgresLedger(self.pool)
+            return await Verification(topics, ledger, checker=checker, few=few, patience=0).run(self.names)

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from services.reporting.adapters.ledger import INSERT_ONLY
+from services.reporting.adapters.verifiers import Verifiers
 from services.reporting.domain.findings import Finding, Kind
 from shared.runtime.migrating import migrate
 from shared.runtime.postgres import Connection, Pool
@@ -113,6 +114,24 @@ async def test_an_honest_ledger_holds_whatever_the_gate_said(log: Log, pool: Poo
     assert (result.records, result.events, result.cases) == (20, 18, 3)
     words = await pool.fetch("select verdict, count(*) from ledger group by 1 order by 1")
     assert dict(map(tuple, words)) == {"accepted": 17, "duplicate": 1, "fork": 1, "held": 1}
+
+
+async def test_processes_beside_the_service_come_to_the_same_result(
+    log: Log, superuser: Connection, database: Database
+) -> None:
+    row = await row_of(superuser, "2026-AAAAAAA0-1", 2)
+    await put_body(superuser, row, row["body"].replace(b"cards", b"Cards"))
+
+    here = await log.verified()
+    beside = await log.verified(Verifiers(log.bootstrap, database.dsn), few=0)
+
+    assert {**beside.plain(), "seconds": 0} == {**here.plain(), "seconds": 0}
+    assert here.kept.total == 1
+
+
+async def test_what_differs_nowhere_is_settled_by_digests(log: Log) -> None:
+    result = await log.verified()
+    assert 0 < result.singly < result.records  # one partition holds a record that had to wait
 
 
 async def test_the_service_may_add_to_the_ledger_and_do_nothing_else(

@@ -15,6 +15,7 @@ from services.reporting.adapters.http.answers import fresh_answer, the_case
 from services.reporting.adapters.http.replay import Name, Reader
 from services.reporting.adapters.ledger import PostgresLedger, events_of
 from services.reporting.adapters.topics import KafkaTopics
+from services.reporting.adapters.verifiers import Verifiers
 from services.reporting.application.verifying import Progress, Verification
 from services.reporting.domain.chain import genesis, unpacked
 from shared.runtime.auth import Principal, Role, allow
@@ -116,7 +117,8 @@ async def _verify(running: Running[Any, Any], lines: "asyncio.Queue[dict[str, An
 
     try:
         async with KafkaTopics(settings.kafka_bootstrap) as topics:
-            verification = Verification(topics, PostgresLedger(running.parts.pool), tell)
+            verifiers = Verifiers(settings.kafka_bootstrap, settings.pg_dsn)
+            verification = Verification(topics, PostgresLedger(running.parts.pool), tell, verifiers)
             result = await verification.run(sorted(logs_of(settings.topic_prefix)))
     except Exception as error:  # noqa: BLE001 - the answer has begun: its last line is the only place left to say so
         log.error("the verification could not be finished", exc_info=error)

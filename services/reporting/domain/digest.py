@@ -1,0 +1,39 @@
+"""One SHA-256 over a range of the ledger: equal digests mean that all of its rows and links are equal.
+
+The database computes it of what it has, the verification of what the topic has; so whole rows travel only where the two
+differ. Everything is framed by its length (four bytes, big-endian; -1 for what is not there).
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from struct import Struct
+
+from services.reporting.domain.records import Entry, Link, Word
+
+_NONE = Struct(">i").pack(-1)
+_length = Struct(">i").pack
+_start = Struct(">qi").pack
+_number = Struct(">ii").pack
+
+
+def _framed(value: bytes) -> bytes:
+    return _length(len(value)) + value
+
+
+_WORDS = {word: _framed(word.encode()) for word in Word}
+_HASH = _length(32)
+
+
+def digest_of(records: Sequence[Entry], digests: Sequence[bytes], links: Mapping[int, Link]) -> bytes:
+    """The digest of records by their offsets, digests being the SHA-256 of their bodies."""
+    parts: list[bytes] = []
+    for record, digest in zip(records, digests, strict=True):
+        off, key, headers, word, body = record
+        parts += (_start(off, -1),) if key is None else (_start(off, len(key)), key)
+        parts += (_length(len(headers)), headers, _WORDS[Word(word)])
+        parts += (_NONE,) if body is None else (_HASH, digest)
+        if link := links.get(off):
+            parts += (_number(link.n, len(link.case)), link.case, _HASH, link.hash)
+        else:
+            parts.append(_NONE)
+    return sha256(b"".join(parts)).digest()
