@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.runtime.migrating import migrate
@@ -27,19 +28,25 @@ ROLE, PASSWORD = "redress_test_service", "only-for-tests"
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("CI"):
         config.pluginmanager.import_plugin("tests.plugins.no_skips")
+    # The default draws every traceback with its variables, which takes seconds in which nothing else runs.
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
 @dataclass(frozen=True)
 class Servers:
+    """lasting: they outlive the session, so it has to leave them as it found them."""
+
     bootstrap: str
     admin_dsn: str
+    lasting: bool = False
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Those that the environment names, else containers where an engine answers, else the embedded ones."""
     if "KAFKA_BOOTSTRAP" in os.environ and "PG_ADMIN_DSN" in os.environ:
-        yield Servers(os.environ["KAFKA_BOOTSTRAP"], os.environ["PG_ADMIN_DSN"])
+        yield Servers(os.environ["KAFKA_BOOTSTRAP"], os.environ["PG_ADMIN_DSN"], lasting=True)
     elif _engine_answers():
         yield from _containers()
     else:
@@ -154,11 +161,11 @@ class Databases:
 
 
 @pytest.fixture(scope="session")
-async def databases(admin_dsn: str) -> AsyncIterator[Databases]:
+async def databases(servers: Servers) -> AsyncIterator[Databases]:
     """For tests that need more than their module's one database."""
-    databases = Databases(admin_dsn)
+    databases = Databases(servers.admin_dsn)
     yield databases
-    for name in databases.made:
+    for name in databases.made if servers.lasting else ():
         await databases.drop(name)
 
 

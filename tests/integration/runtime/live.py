@@ -104,8 +104,8 @@ async def running(service: Service, *, reads: bool = True, publishes: bool = Tru
 async def post(bootstrap: str, prefix: str, *bodies: bytes | Sent, topic: str = "cases") -> list[Sent]:
     """Puts events on the topic, as another service's relay does, and tells where each one lies."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, **WRITE)
-    await producer.start()
     try:
+        await producer.start()
         places = []
         for body in bodies:
             key, value, said = (
@@ -124,8 +124,8 @@ async def post(bootstrap: str, prefix: str, *bodies: bytes | Sent, topic: str = 
 async def on_the_topic(bootstrap: str, topic: str, partitions: int = 3) -> list[ConsumerRecord]:
     """Every record of a topic, partition after partition, as a plain reader finds it."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, **READ)
-    await consumer.start()
     try:
+        await consumer.start()
         places = [TopicPartition(topic, number) for number in range(partitions)]
         consumer.assign(places)
         await consumer.seek_to_beginning()

@@ -59,10 +59,12 @@ async def reading(bootstrap: str, pool: Pool, topics: str, inbox: Inbox) -> Asyn
 
 async def post(bootstrap: str, topics: str, *values: bytes, partition: int = 0) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, **WRITE)
-    await producer.start()
-    for value in values:
-        await producer.send_and_wait(f"{topics}.inbound", value, partition=partition)
-    await producer.stop()
+    try:
+        await producer.start()
+        for value in values:
+            await producer.send_and_wait(f"{topics}.inbound", value, partition=partition)
+    finally:
+        await producer.stop()
 
 
 async def test_what_is_posted_is_handed_on_and_then_forgotten(
