@@ -17,13 +17,15 @@ from shared.runtime.postgres import Pool
 from shared.runtime.reader import Batch, Reader, Unfinished
 from shared.runtime.receive import Received, Receiver, Span, advance
 from shared.runtime.store import Conflict
-from shared.runtime.telemetry import BATCH_SECONDS, DUPLICATES, FORKS
+from shared.runtime.telemetry import BATCH_SECONDS, DUPLICATES, FORKS, GAPS
 from shared.schemas.topics import topic_name
 
 log = structlog.get_logger()
 FORGET_EVERY = 60.0
 
-_PARKED = "select count(*) from cases where parked is not null or forks > 0"
+_COUNTS = """
+select (select count(*) from cases where parked is not null or forks > 0),
+  (select count(*) from kept where why = 'held')"""
 _PARK = """
 insert into cases as c (id, log, version, own, gate, parked) values ($1, $2, 0, 0, $3, $4)
 on conflict (id) do update set parked = coalesce(c.parked, excluded.parked)"""
@@ -61,10 +63,11 @@ class LiveReader(Reader):
             offsets,
             self._logs,
             f"{prefix}.{publisher}",
+            publisher,
             most_records=most_records,
             session_timeout=session_timeout,
         )
-        self._receiver, self._publisher = receiver, publisher
+        self._receiver = receiver
         self._began_at = dict(ends)
         self._most_parked, self._on_batch = most_parked, on_batch
         self._counting = Loop("count-parked", self._count_parked, rest_least=1.0, rest_most=1.0)
@@ -74,7 +77,7 @@ class LiveReader(Reader):
         self._counting.start()
 
     async def stop(self) -> None:
-        await self._counting.stop()
+        await self._counting.stop(1.0)
         await super().stop()
 
     def catching_up(self) -> list[Partition]:
@@ -87,7 +90,7 @@ class LiveReader(Reader):
         async with self._pool.acquire(timeout=5) as connection:
             received = await self._receiver.receive(connection, records, spans)
         for topic in {span.topic for span in spans}:
-            BATCH_SECONDS.labels(self._publisher, topic).observe(time.monotonic() - began)
+            BATCH_SECONDS.labels(self.publisher, topic).observe(time.monotonic() - began)
         self._tell(received)
         self._on_batch(received)
 
@@ -127,9 +130,9 @@ class LiveReader(Reader):
         """Counts, and raises the alarm for what somebody must look at."""
         verdict = received.verdict
         for record in verdict.duplicates:
-            DUPLICATES.labels(self._publisher, record.topic, record.part).inc()
+            DUPLICATES.labels(self.publisher, record.topic, record.part).inc()
         for record in verdict.forks:
-            FORKS.labels(self._publisher, record.topic, record.part).inc()
+            FORKS.labels(self.publisher, record.topic, record.part).inc()
             log.error("a forked record", **_where(record))
         for record in verdict.held:
             log.warning("an event is held: an earlier one of its publisher is missing", **_where(record))
@@ -140,7 +143,10 @@ class LiveReader(Reader):
             log.error("a case is parked", case=case, what=why)
 
     async def _count_parked(self) -> int:
-        parked = await self._pool.fetchval(_PARKED)
+        counted = await self._pool.fetchrow(_COUNTS)
+        assert counted is not None
+        parked, held = counted
+        GAPS.labels(self.publisher).set(held)
         if parked > self._most_parked:
             self.halt(f"{parked} cases are parked, more than {self._most_parked}: look for a common cause")
         else:
@@ -178,6 +184,7 @@ class InboundReader(Reader):
             offsets,
             [self._topic],
             f"{prefix}.{publisher}.inbound",
+            publisher,
             most_records=most_records,
             session_timeout=session_timeout,
         )
@@ -189,7 +196,7 @@ class InboundReader(Reader):
         self._forgetting.start()
 
     async def stop(self) -> None:
-        await self._forgetting.stop()
+        await self._forgetting.stop(1.0)
         await super().stop()
 
     async def take(self, batch: Batch, spans: Sequence[Span]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -57,7 +57,13 @@ async def start_producer(bootstrap: str, within: float = 5.0) -> AIOKafkaProduce
     return producer
 
 
-async def stop_bounded(client: AIOKafkaProducer | AIOKafkaConsumer, within: float = 5.0) -> None:
+class Client(Protocol):
+    """Whatever holds connections to the broker."""
+
+    async def stop(self) -> None: ...
+
+
+async def stop_bounded(client: Client, within: float = 5.0) -> None:
     """Stops a client; one whose broker is away would never end stopping, and is left behind."""
     try:
         async with asyncio.timeout(within):
@@ -86,7 +92,9 @@ class Offsets:
         for topic in described:
             if topic["error_code"] or not topic["partitions"]:
                 raise KafkaError(f"there is no topic {topic['topic']}")
-        return sorted((topic["topic"], part["partition"]) for topic in described for part in topic["partitions"])
+        return sorted(
+            (topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]
+        )
 
     async def ends(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         """The offset that the next record of each partition will get."""

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import asyncpg
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -19,18 +20,20 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.runtime import kafka
-from shared.runtime.kafka import READ, SESSION_TIMEOUT, Offsets, Partition, by_partition
+from shared.runtime.kafka import READ, SESSION_TIMEOUT, Offsets, Partition, by_partition, stop_bounded
 from shared.runtime.loops import Loop
 from shared.runtime.positions import Place, claim, places, skip
 from shared.runtime.postgres import Pool, database_is_away
 from shared.runtime.receive import Fenced, Span
+from shared.runtime.telemetry import LAG
 
 log = structlog.get_logger()
 Batch: TypeAlias = Mapping[Partition, Sequence[ConsumerRecord]]
 LONGEST_BACK_OFF = 5.0
 WAIT_FOR_DATA = 500
 STALLED_AFTER = 10.0
-GRACE = 8.0
+GRACE = 3.0
+"""Seconds for the batch in hand; what is not committed then is read again by whoever comes next."""
 DOUBTS_BEFORE_STOP = 5
 _SHRANK = "the position is {}, but the topic ends at {}: it shrank or was made anew"
 
@@ -54,12 +57,13 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
         offsets: Offsets,
         topics: Collection[str],
         group: str,
+        publisher: str,
         *,
         most_records: int = 500,
         session_timeout: float = SESSION_TIMEOUT,
     ) -> None:
         self._bootstrap, self._pool, self._offsets = bootstrap, pool, offsets
-        self.topics, self.group = tuple(topics), group
+        self.topics, self.group, self.publisher = tuple(topics), group, publisher
         self._most, self._session_timeout = most_records, session_timeout
         self._broker: KafkaBroker | None = None
         self._subscriber: Any = None
@@ -102,16 +106,16 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
                 break
             except kafka.AWAY as error:
                 log.warning("waiting for Kafka", waiting_for="Kafka", exc_info=error)
-                await self._broker.stop()
+                await stop_bounded(self._broker)
                 await asyncio.sleep(rest)
                 rest = min(LONGEST_BACK_OFF, rest * 2)
         self._watching.start()
 
     async def stop(self) -> None:
         """Lets the batch in hand be committed, leaves the group and ends what runs in the background."""
-        await self._watching.stop()
+        await self._watching.stop(1.0)
         if self._broker:
-            await self._broker.stop()
+            await stop_bounded(self._broker, GRACE + 2)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -241,6 +245,7 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
             return
         self._doubts.pop(partition, None)
         self._held[partition] = place
+        self._advanced[partition] = time.monotonic()
         if place.next > begin and self.endless:
             self._unproven.add(partition)
         self._go_on(partition, place)
@@ -417,6 +422,7 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
             self._report(error, "the ends of the topics are not known")
         for partition, place in before.items():
             end = self._ends.get(partition, place)
+            LAG.labels(self.publisher, *partition).set(max(0, end - place))
             if place >= end:
                 self._advanced[partition] = time.monotonic()
             if end < place and partition in self._held:
@@ -486,8 +492,9 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
 
 
 def _harmless(error: Exception) -> bool:
-    """Something is away or not ready: no record is to blame."""
-    return isinstance(error, KafkaError | Unfinished | Fenced) or database_is_away(error)
+    """Something is away, not ready or not migrated: no record is to blame."""
+    blameless = KafkaError | Unfinished | Fenced | asyncpg.SyntaxOrAccessError
+    return isinstance(error, blameless) or database_is_away(error)
 
 
 def _ours(partitions: Collection[TopicPartition]) -> set[Partition]:

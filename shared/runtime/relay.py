@@ -26,6 +26,7 @@ from shared.schemas.topics import topic_name
 log = structlog.get_logger()
 LONGEST_ON_KAFKA = 5.0
 """Seconds for which a transaction may wait for the broker: an open one keeps vacuum from its work."""
+STOPPING = 3.0
 LEADERSHIP = 0x72656C61
 ASK_FOR_LEADERSHIP = 0.5
 # A leader that vanished, froze or was cut off is forgotten by the server within 15 s, and its lock is free.
@@ -104,9 +105,12 @@ class Relay:
 
     async def stop(self) -> None:
         """Lets the batch in hand be acknowledged, then gives up the leadership."""
-        await self._loop.stop(self._longest + 1)
+        await self._loop.stop(STOPPING)
         self._throw_away()
-        await asyncio.gather(*self._left_behind, return_exceptions=True)
+        if self._left_behind:
+            await asyncio.wait(self._left_behind, timeout=1.0)
+        for task in self._left_behind:
+            task.cancel()
 
     async def step(self) -> int:
         """Publishes one batch and answers how many records it held. After any failure everything is made anew."""

@@ -1,5 +1,6 @@
 """The live reader on the real servers: everything once, in order, whatever happens on the way."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from shared.runtime.ids import fresh_id
 from shared.runtime.kafka import delete_below
 from shared.schemas.base import PUBLISHERS
 from tests.conftest import Database, Databases, make_topics
-from tests.faults import before_postgres, commits
+from tests.faults import before_kafka, before_postgres, commits
 from tests.integration.runtime.live import Service, post, rows, running
 from tests.integration.runtime.world import foreign
 from tests.waiting import until
@@ -279,3 +280,26 @@ async def test_a_service_whose_database_was_dropped_is_unready_while_others_go_o
         await one.quiet()
         assert (await one.world.store.load(cases[0])).gate[1] == 2
     await databases.drop(kept.name)
+
+
+async def test_a_stop_waits_neither_for_a_broker_nor_for_a_database_that_is_away(
+    bootstrap: str, own_database: Database, topics: str
+) -> None:
+    """Reader and relay together have fifteen seconds."""
+    broker, (postgres, through) = before_kafka(bootstrap), before_postgres(own_database.dsn)
+    async with broker, postgres:
+        there = f"127.0.0.1:{broker.port}"
+        service = await Service(there, through(), topics).open()
+        await service.reader.start()
+        await service.relay.start()
+        await service.world.say(fresh_id())
+        service.relay.wake()
+        await service.quiet()
+        broker.stall()
+        postgres.stall()
+        async with asyncio.timeout(12):
+            await service.relay.stop()
+            await service.reader.stop()
+        broker.heal()
+        postgres.heal()
+        await service.close()
