@@ -1,64 +1,14 @@
 """A case is worked by HTTP, and what handling owes it is done by itself."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
-from uuid import UUID
-
 import pytest
 
 from shared.runtime.auth import Role, undeclared_routes
 from shared.runtime.ids import fresh_id
-from shared.runtime.keyring.migrations import migrate as migrate_keyring
 from shared.schemas.base import Dated
 from shared.schemas.codes import FactKind
-from shared.schemas.intake import UpstreamFactReceived
-from tests.conftest import Database, Databases
-from tests.integration.processing.world import Handling, handling, in_days
+from tests.integration.processing.world import Handling, fact, in_days, with_clocks, worked
 from tests.unit.processing.stories import classified, kept, received
 from tests.waiting import until
-
-
-@pytest.fixture(scope="module")
-async def service(
-    bootstrap: str,
-    prefix: str,
-    database: Database,
-    databases: Databases,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[Handling]:
-    keyring = await databases.make()
-    await migrate_keyring(keyring.owner_dsn)
-    folder: Path = tmp_path_factory.mktemp("handling")
-    async with handling(bootstrap, prefix, database.dsn, keyring.owner_dsn, folder) as running:
-        yield running
-
-
-def fact(kind: FactKind, days_ago: float = 0) -> Dated:
-    told = UpstreamFactReceived(kind=kind, source_system="crm", label="closed-with-explanation")
-    return Dated(told, in_days(-days_ago))
-
-
-async def with_clocks(service: Handling, case: UUID) -> dict[str, Any]:
-    async def both() -> bool:
-        return len((await service.case(case)).get("clocks", [])) == 2
-
-    await until(both)
-    return await service.case(case)
-
-
-async def worked(service: Handling) -> UUID:
-    """A case that eva is handling."""
-    case = fresh_id()
-    await service.told(case, received, classified)
-    await with_clocks(service, case)
-    assigned = await service.ask(
-        "lea", Role.LEAD, "POST", f"/v1/cases/{case}/assignment", {"owner": "eva", "unit": "claims"}
-    )
-    assert assigned.status_code == 200, assigned.text
-    started = await service.ask("eva", Role.OWN, "POST", f"/v1/cases/{case}/start")
-    assert started.status_code == 200, started.text
-    return case
 
 
 async def test_a_received_complaint_gets_its_clocks_and_stands_on_the_worklist(service: Handling) -> None:
@@ -183,7 +133,7 @@ async def test_whoever_has_written_reads_it_on_the_worklist(service: Handling) -
     assert str(case) in [row["case_id"] for row in page.json()["items"]]
 
 
-async def test_a_remark_is_nowhere_in_clear(service: Handling, database: Database) -> None:
+async def test_a_remark_is_nowhere_in_clear(service: Handling) -> None:
     case = fresh_id()
     await service.told(case, received, classified)
     await service.reached(case, stage="classified")

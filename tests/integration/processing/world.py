@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import httpx
 from aiokafka import AIOKafkaProducer
 from fastapi import FastAPI
@@ -21,14 +22,21 @@ from services.processing.domain.owed import Owed
 from shared.case import Case
 from shared.runtime.auth import Role, Tokens
 from shared.runtime.ids import fresh_id
+from shared.runtime.relay import LEADERSHIP
 from shared.runtime.running import Running
 from shared.runtime.service import application
 from shared.runtime.settings import RuntimeSettings
 from shared.schemas.base import Actor, Dated, Decided
+from shared.schemas.codes import FactKind
 from shared.schemas.envelope import Draft, headers, serialised
+from shared.schemas.intake import UpstreamFactReceived
 from shared.schemas.topics import topic_name
+from tests.unit.processing.stories import classified, received
 from tests.waiting import until
 
+_END_RELAY = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where application_name = 'redress-relay-processing' and datname = current_database()"""
 ISSUER = "http://issuer.test"
 UPSTREAM = Actor("shop", "UPS", "upstream")
 
@@ -80,6 +88,21 @@ class Handling:
         token = issue_token(self.key_file, ISSUER, [role], who)
         sent = {"Authorization": f"Bearer {token}", **{name.replace("_", "-"): more[name] for name in more}}
         return await self.http.request(method, path, json=body, headers=sent)
+
+    @asynccontextmanager
+    async def unheard(self, owner_dsn: str) -> AsyncIterator[None]:
+        """Somebody else leads its relay: what handling decides meanwhile reaches the topic afterwards only."""
+        connection = await asyncpg.connect(owner_dsn)
+
+        async def took_over() -> object:
+            await connection.execute(_END_RELAY)
+            return await connection.fetchval("select pg_try_advisory_lock($1)", LEADERSHIP)
+
+        try:
+            await until(took_over)
+            yield
+        finally:
+            await connection.close()
 
     async def case(self, case: UUID, who: str = "lea", role: Role = Role.LEAD, **more: str) -> dict[str, Any]:
         """The case as it stands."""
@@ -141,3 +164,30 @@ def _keys_in(key_file: Path) -> Any:
 
 def in_days(days: float) -> datetime:
     return datetime.now(UTC) + timedelta(days=days)  # noqa: TID251 - as above
+
+
+def fact(kind: FactKind, days_ago: float = 0, label: str = "closed-with-explanation") -> Dated:
+    told = UpstreamFactReceived(kind=kind, source_system="crm", label=label)
+    return Dated(told, in_days(-days_ago))
+
+
+async def with_clocks(service: Handling, case: UUID) -> dict[str, Any]:
+    async def both() -> bool:
+        return len((await service.case(case)).get("clocks", [])) == 2
+
+    await until(both)
+    return await service.case(case)
+
+
+async def worked(service: Handling) -> UUID:
+    """A case that eva is handling."""
+    case = fresh_id()
+    await service.told(case, received, classified)
+    await with_clocks(service, case)
+    assigned = await service.ask(
+        "lea", Role.LEAD, "POST", f"/v1/cases/{case}/assignment", {"owner": "eva", "unit": "claims"}
+    )
+    assert assigned.status_code == 200, assigned.text
+    started = await service.ask("eva", Role.OWN, "POST", f"/v1/cases/{case}/start")
+    assert started.status_code == 200, started.text
+    return case
