@@ -93,7 +93,8 @@ class Stack:
             programs = self._programs(contract)
             if self.processes.find(name) is None:
                 programs.start(part_named(name))
-            programs.wait_ready(part_named(name))
+        # Without the lock: what it waits for may have to be started meanwhile.
+        programs.wait_ready(part_named(name))
 
     def kill(self, name: str, sig: signal.Signals = signal.SIGKILL) -> None:
         """Send one part a signal, waiting for its end where the signal cannot be refused."""
@@ -197,7 +198,10 @@ class Stack:
         waiting.run(
             kafka.ensure_topics(self.kafka(contract).bootstrap, topic_specs(prefix), self._partitions)
         )
-        stale = [part for part in SERVICES if part.name in made or self.processes.find(part.name) is None]
+        for part in SERVICES:
+            if part.name in made and self.processes.stop(part.name):
+                self.say(f"{part.name} stopped: its database is made anew")
+        stale = [part for part in SERVICES if self.processes.find(part.name) is None]
         if stale:
             self.say("bringing the databases up to date")
             self._programs(contract).migrate(stale, keyring=True)

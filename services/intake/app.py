@@ -55,14 +55,17 @@ def chores(running: Running[Complaint, Owed]) -> Sequence[Chore]:
     expiry = Loop("expiry", destroy_due, rest_least=DESTROY_DUE_EVERY, rest_most=DESTROY_DUE_EVERY)
 
     async def begin_expiry() -> None:
-        """A keyring that came back from a backup has lost nothing yet of what was erased since."""
-        await parts.keyring.redestroy(await erased_kids(parts.pool))
         expiry.start()
 
     return [
         Chore("expiry", begin_expiry, expiry.stop),
         Chore("inbound", inbound.start, inbound.stop),
     ]
+
+
+async def destroy_again(running: Running[Complaint, Owed]) -> None:
+    """A keyring that came back from a backup has keys again that were destroyed since: they go before it serves."""
+    await running.parts.keyring.redestroy(await erased_kids(running.parts.pool))
 
 
 BLUEPRINT: Blueprint[Complaint, Owed] = Blueprint(
@@ -76,4 +79,5 @@ BLUEPRINT: Blueprint[Complaint, Owed] = Blueprint(
     perform=perform,
     routes=doors,
     chores=chores,
+    before_serving=destroy_again,
 )

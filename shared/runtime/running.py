@@ -6,6 +6,7 @@ says so in its readiness and decides nothing.
 
 import asyncio
 import base64
+import signal
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+import asyncpg
 import structlog
 from fastapi import APIRouter
 
@@ -45,7 +47,8 @@ W = TypeVar("W", bound=Work)
 ROLES = ("http", "worker", "all")
 PATIENCE_FOR_TOKENS = 2.0
 OUTBOX_ALARM = 30.0
-SWEEP_EVERY, FORGET_EVERY = 5.0, 3600.0
+SWEEP_EVERY, FORGET_EVERY, WATCH_EVERY = 5.0, 3600.0, 1.0
+_WHICH_DATABASE = "select oid::bigint from pg_database where datname = current_database()"
 log = structlog.get_logger()
 
 
@@ -54,7 +57,8 @@ class Blueprint(Generic[S, W]):
     """What makes one service this service; the runtime does the rest.
 
     migrations is the folder of its own SQL; insert_only names its tables that are never rewritten. perform, routes and
-    chores are made for the running service, because they need its parts.
+    chores are made for the running service, because they need its parts. before_serving is done once the log has been
+    read and before anything is decided.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Blueprint(Generic[S, W]):
     perform: "Callable[[Running[S, W]], Perform[S, W]]" = lambda _: _nothing_owed
     routes: "Callable[[Running[S, W]], Sequence[APIRouter]]" = lambda _: ()
     chores: "Callable[[Running[S, W]], Sequence[Chore]]" = lambda _: ()
+    before_serving: "Callable[[Running[S, W]], Awaitable[None]] | None" = None
     witness: Witness | None = None
 
 
@@ -108,7 +113,8 @@ class Running(Generic[S, W]):
         self.tokens = Tokens(self.settings.oidc_issuer)
         self.offsets = Offsets(self.settings.kafka_bootstrap)
         self.ends: dict[Partition, int] = {}
-        self.caught_up = self.ready = False
+        self.caught_up = self.ready = self.lost = False
+        self._database: int | None = None
         self._parts: Parts[S] | None = None
         self._ended = AsyncExitStack()
         self._start: asyncio.Task[None] | None = None
@@ -154,6 +160,10 @@ class Running(Generic[S, W]):
         pool = await until("PostgreSQL", self._connect)
         self._ended.push_async_callback(pool.close)
         await until("the migrations of its database", lambda: _migrated(pool, self.blueprint))
+        self._database = await pool.fetchval(_WHICH_DATABASE)
+        self._keep(
+            Loop("same-database", self._same, rest_least=WATCH_EVERY, rest_most=WATCH_EVERY), woken=False
+        )
         keyring = await until("the keyring", self._open_keyring)
         self._ended.push_async_callback(keyring.close)
         self._parts = self._made_of(pool, keyring)
@@ -165,6 +175,8 @@ class Running(Generic[S, W]):
         if self.role != "http":
             await self._read(pool)
         await until("the end of the log", self._reached, longest=0.2)
+        if before := self.blueprint.before_serving:
+            await until("what must be done before it serves", lambda: before(self))
         self.caught_up = True
         CATCHING_UP.labels(settings.service).set(0)
         if self.role != "http":
@@ -234,6 +246,21 @@ class Running(Generic[S, W]):
         for chore in blueprint.chores(self):
             await chore.start()
             self._ended.push_async_callback(chore.stop)
+
+    async def _same(self) -> int:
+        """Ends the process when its database was dropped or made anew: nothing that it remembers holds any more."""
+        try:
+            now = await self.parts.pool.fetchval(_WHICH_DATABASE) if self.started else self._database
+        except asyncpg.InvalidCatalogNameError:
+            now = None
+        if now != self._database:
+            log.critical(
+                "the database was dropped or made anew: the process ends, start it again to read the log"
+            )
+            self.lost = True
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(WATCH_EVERY)
+        return 0
 
     async def _sweep(self) -> int:
         await sweep(self.parts.pool, self.settings.topic_prefix, self.blueprint.name)

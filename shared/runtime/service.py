@@ -60,7 +60,8 @@ def serve(blueprint: Blueprint[Any, Any], settings: RuntimeSettings, role: str) 
     """Runs until the process is told to stop."""
     configure_logs(blueprint.name)
     start_tracing(blueprint.name, settings.otel_exporter_otlp_endpoint)
-    app = application(Running(blueprint, settings, role))
+    running = Running(blueprint, settings, role)
+    app = application(running)
     uvicorn.run(
         app,
         host=settings.host,
@@ -69,6 +70,8 @@ def serve(blueprint: Blueprint[Any, Any], settings: RuntimeSettings, role: str) 
         access_log=False,
         timeout_graceful_shutdown=GRACE,
     )
+    if running.lost:
+        sys.exit(3)
 
 
 def main(blueprint: Blueprint[Any, Any], settings_type: type[RuntimeSettings] = RuntimeSettings) -> None:
