@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Depends
 
 from shared.runtime import parking
@@ -12,7 +13,11 @@ from shared.runtime.build import VERSION
 from shared.runtime.http.refusals import NotFound
 from shared.runtime.postgres import Pool
 from shared.runtime.running import Running
-from shared.runtime.telemetry import OUTBOX_DEPTH, OUTBOX_OLDEST, OWED, PARKED, STUCK
+from shared.runtime.telemetry import ASIDE, OUTBOX_DEPTH, OUTBOX_OLDEST, OWED, PARKED, STUCK
+
+OUTBOX_ALARM = 5.0
+"""Seconds: to an idempotent producer an outage of the broker is only silence, so the age is what tells of it."""
+log = structlog.get_logger()
 
 _COUNTS = """
 select (select count(*) from outbox) as outbox_depth,
@@ -56,6 +61,11 @@ async def sample(running: Running[Any, Any]) -> int:
     service, now = running.settings.service, await counts(running.parts.pool)
     OUTBOX_DEPTH.labels(service).set(now["outbox_depth"])
     OUTBOX_OLDEST.labels(service).set(now["outbox_oldest_seconds"])
+    ASIDE.labels(service).set(now["aside"])
+    if now["outbox_oldest_seconds"] > OUTBOX_ALARM:
+        log.error(
+            "events wait for the broker", depth=now["outbox_depth"], oldest=now["outbox_oldest_seconds"]
+        )
     PARKED.labels(service).set(now["parked"])
     OWED.labels(service).set(now["owed"])
     STUCK.labels(service).set(now["stuck"])

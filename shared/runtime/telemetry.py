@@ -25,6 +25,7 @@ GAPS = Gauge(
 DUPLICATES = Counter("redress_duplicates", "Records that had been accepted before.", PARTITION)
 FORKS = Counter("redress_forks", "Records that contradict an accepted one of the same sequence.", PARTITION)
 PARKED = Gauge("redress_parked", "Cases whose commands and folds rest until somebody has looked.", SERVICE)
+ASIDE = Gauge("redress_aside", "Records without a readable place, kept for somebody to look at.", SERVICE)
 OWED = Gauge("redress_owed", "What the service owes and has not done yet.", SERVICE)
 STUCK = Gauge("redress_stuck", "What is owed and failed so often that somebody must look.", SERVICE)
 OUTBOX_DEPTH = Gauge("redress_outbox_depth", "Events that no broker has acknowledged yet.", SERVICE)
