@@ -21,6 +21,7 @@ from redress.stack.layout import REPOSITORY
 from shared.runtime.auth import Role
 from shared.runtime.clock import system_clock
 from shared.runtime.ids import fresh_id
+from tests.journeys.killing import ends_of
 from tests.waiting import until
 
 SERVICES = ("intake", "processing", "reporting")
@@ -202,25 +203,21 @@ async def query(dsn: str, statement: str, *arguments: object) -> list[asyncpg.Re
 async def everything_is_read(stack: Stack, patience: float = 60.0) -> None:
     """Waits until every service has published, read and folded all that there is, and owes nothing that is due."""
     with Client(stack.env, Role.OPS) as client:
-        ends = await _ends(stack)
 
         async def settled() -> bool:
-            nonlocal ends
-            for name in SERVICES:
-                state = client.ask(name, "GET", "/v1/operations/state").json()
-                open_ones = (state["lag"], state["outbox_depth"], state["marked"])
-                behind = [p for p, end in ends.items() if state["positions"].get(p, 0) < end]
-                if any(open_ones) or behind or await _due(stack, name):
-                    return False
-            before, ends = ends, await _ends(stack)
-            return ends == before  # what was read last may have made somebody publish
+            states = [client.ask(name, "GET", "/v1/operations/state").json() for name in SERVICES]
+            if any(state["lag"] or state["outbox_depth"] or state["marked"] for state in states):
+                return False
+            ends = _ends(stack)  # a service knows them as they were a second ago
+            at_end = all(
+                state["positions"].get(part, 0) >= end for state in states for part, end in ends.items()
+            )
+            return at_end and not any([await _due(stack, name) for name in SERVICES])
 
         await until(settled, patience)
 
 
-async def _ends(stack: Stack) -> dict[str, int]:
-    from tests.journeys.killing import ends_of
-
+def _ends(stack: Stack) -> dict[str, int]:
     ends = ends_of(stack.env["KAFKA_BOOTSTRAP"], CASES)
     return {f"{CASES}/{part}": end for part, end in ends.items()}
 
