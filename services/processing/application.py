@@ -10,7 +10,7 @@ from services.processing.domain.occasion import Occasion, Rules, rules_of
 from services.processing.domain.owed import Owed
 from shared.case import Case
 from shared.runtime.commands import Office, Order, Outcome
-from shared.runtime.owed import SYSTEM, Perform
+from shared.runtime.owed import SYSTEM, Perform, Performed
 from shared.runtime.published import InForce
 from shared.runtime.running import Running
 from shared.runtime.store import CaseStore
@@ -55,8 +55,9 @@ def performing(running: Running[Case, Owed]) -> Perform[Case, Owed]:
     """Decides what is owed, in the name of the system."""
     rulebook = Rulebook(running.parts.store)
 
-    async def perform(_: UUID, case: Case, work: Owed) -> list[Decided]:
-        occasion = Occasion(running.clock(), SYSTEM.id, SYSTEM.role, await rulebook.in_force())
-        return decide(work.command, case, occasion)
+    async def perform(_: UUID, case: Case, work: Owed) -> Performed:
+        rules = await rulebook.in_force()
+        occasion = Occasion(running.clock(), SYSTEM.id, SYSTEM.role, rules)
+        return Performed(decide(work.command, case, occasion), rules.policy_version)
 
     return perform

@@ -5,7 +5,7 @@ held while folding or deciding, and firing twice acts once because the command i
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID, uuid5
@@ -40,7 +40,17 @@ class Work(Protocol):
 
 
 W = TypeVar("W", bound=Work)
-Perform: TypeAlias = Callable[[UUID, S, W], Awaitable[Sequence[Decided]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """What an entry's decision came to, and under which version of the rules."""
+
+    decided: Sequence[Decided]
+    policy_version: str | None = None
+
+
+Perform: TypeAlias = Callable[[UUID, S, W], Awaitable[Performed]]
 """Decides one entry that is due, with whatever the service must ask or do for it first. May raise Later."""
 
 
@@ -166,12 +176,13 @@ async def _act(owing: Owing[S, W], clock: Clock, case: UUID, what: str, cause: s
     if not still or loaded.answer(order.command):
         return loaded.version
     try:
-        decided = await owing.perform(case, state, still[0])
+        performed = await owing.perform(case, state, still[0])
     except Refused:
         return loaded.version
-    if not decided:
+    if not performed.decided:
         return loaded.version
-    (change,) = await office.changes([Decision(order, loaded, state, decided)])
+    order = replace(order, policy_version=performed.policy_version)
+    (change,) = await office.changes([Decision(order, loaded, state, performed.decided)])
     await office.store.append(order.command, change)
     office.appended()
     return None

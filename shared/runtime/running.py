@@ -27,7 +27,7 @@ from shared.runtime.http.freshness import Freshness, Token
 from shared.runtime.kafka import Offsets, Partition, logs_of
 from shared.runtime.keyring import Keyring, PostgresKeyring, open_keyring
 from shared.runtime.loops import Loop
-from shared.runtime.owed import Owing, Perform, Work, pay, refold
+from shared.runtime.owed import Owing, Perform, Performed, Work, pay, refold
 from shared.runtime.positions import reached
 from shared.runtime.postgres import Pool, connect_pool
 from shared.runtime.projections import Projection
@@ -39,7 +39,7 @@ from shared.runtime.settings import RuntimeSettings
 from shared.runtime.store import PostgresCaseStore
 from shared.runtime.telemetry import CATCHING_UP
 from shared.runtime.waiting import Patience
-from shared.schemas.base import PUBLISHERS, Decided, Event, Recorded
+from shared.schemas.base import PUBLISHERS, Event, Recorded
 from shared.schemas.topics import topic_name
 
 S = TypeVar("S")
@@ -334,7 +334,7 @@ class Running(Generic[S, W]):
         return Freshness({part: place.next for (_, part), place in at.items()}, time, lag, fresh)
 
 
-async def _nothing_owed(case: UUID, _: Any, work: Work) -> list[Decided]:
+async def _nothing_owed(case: UUID, _: Any, work: Work) -> Performed:
     raise LookupError(f"nobody performs {work.what} for case {case}")
 
 

@@ -1,6 +1,5 @@
 """Making a complainant's data unreadable: destroy the keys, wait until no process remembers them, then say so."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -15,9 +14,8 @@ from shared.case.record import Record
 from shared.runtime.clock import Clock
 from shared.runtime.keyring import Keyring
 from shared.runtime.keyring.port import subject_of_case
-from shared.runtime.owed import SYSTEM, Later
+from shared.runtime.owed import SYSTEM, Later, Performed
 from shared.runtime.sealing import KEYS_KEPT
-from shared.schemas.base import Decided
 
 MARGIN = timedelta(seconds=1)
 """The moment of destruction is told by another machine's clock."""
@@ -33,7 +31,7 @@ class Erasure:
     real: Clock
     remembered: timedelta = KEYS_KEPT + MARGIN
 
-    async def perform(self, case: UUID, complaint: Complaint, work: Owed) -> Sequence[Decided]:
+    async def perform(self, case: UUID, complaint: Complaint, work: Owed) -> Performed:
         """What Perform asks for. Destroying again is harmless and answers the first moment."""
         match work.command:
             case ConfirmErasure(order_id) as command:
@@ -48,4 +46,4 @@ class Erasure:
             raise Later(left.total_seconds())
         confirmed = replace(command, kids=tuple(sorted(destroyed.kids)))
         occasion = Occasion(self.business(), SYSTEM, await self.scheme())
-        return decide(confirmed, complaint.case, occasion)
+        return Performed(decide(confirmed, complaint.case, occasion))
