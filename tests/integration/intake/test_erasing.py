@@ -69,7 +69,7 @@ async def test_keys_are_destroyed_first_and_nothing_is_confirmed_before_a_minute
         await erasure.perform(case, complaint, work)
     assert 50 < later.value.seconds <= 61
     much_later = replace(erasure, real=lambda: system_clock() + timedelta(seconds=62))
-    (event,) = await much_later.perform(case, complaint, work)
+    (event,) = (await much_later.perform(case, complaint, work)).decided
     assert len(event.kids) == 2  # type: ignore[union-attr]
 
 
