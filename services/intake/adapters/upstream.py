@@ -165,7 +165,8 @@ def _structured(raw: bytes, headers: Sequence[tuple[str, bytes]]) -> bytes:
     if "ce_specversion" not in said:
         return raw
     attributes = {
-        name.removeprefix("ce_"): value.decode("utf-8", "replace")
+        # A header may have no value at all.
+        name.removeprefix("ce_"): (value or b"").decode("utf-8", "replace")
         for name, value in said.items()
         if name.startswith("ce_")
     }

@@ -128,8 +128,8 @@ class ComplaintBody(Body):
     sub_product: Short | None = None
     category: Annotated[list[Short], Field(min_length=1, max_length=8)] | None = None
     severity: Degree | None = None
-    wish: Annotated[list[Wish], Field(max_length=len(Wish))] = []
-    facts: Annotated[list[FactBody], Field(max_length=50)] = []
+    wish: Annotated[list[Wish], Field(max_length=len(Wish), default_factory=list)]
+    facts: Annotated[list[FactBody], Field(max_length=50, default_factory=list)]
     details: Annotated[dict[DetailName, DetailText], Field(max_length=64), AfterValidator(_details_fit)] = {}
 
 

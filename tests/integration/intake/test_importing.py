@@ -89,6 +89,7 @@ async def test_rows_that_cannot_be_taken_are_refused_alone_and_told_back(world: 
         row(5, str(fresh_id()), entity="another"),
         {"line": 6, "unreadable": {"field": "company", "reason": "not-utf-8", "raw": raw}},
         {"line": 7},
+        {"line": 8, "unreadable": {"field": "columns", "reason": "not-csv", "raw": "ü"}},
     )
     told = [(each.get("field"), each.get("reason")) for each in answer["rows"]]
     assert told == [
@@ -98,15 +99,16 @@ async def test_rows_that_cannot_be_taken_are_refused_alone_and_told_back(world: 
         ("entity", "not-yours"),
         ("company", "not-utf-8"),
         ("body", "not-an-object"),
+        ("columns", "not-csv"),
     ]
-    assert answer["refused"] == 5
+    assert answer["refused"] == 6
 
     async def noticed() -> bool:
-        return len(await world.published("rejected")) == len(before) + 5
+        return len(await world.published("rejected")) == len(before) + 6
 
     await until(noticed)
     notices = [notice for notice in await world.published("rejected") if notice["id"] not in before]
-    assert sorted(notice["data"]["line"] for notice in notices) == [3, 4, 5, 6, 7]
+    assert sorted(notice["data"]["line"] for notice in notices) == [3, 4, 5, 6, 7, 8]
     assert {notice["data"]["origin"] for notice in notices} == {"import"}
 
 

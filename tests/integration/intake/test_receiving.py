@@ -124,7 +124,7 @@ async def test_a_case_is_found_by_its_number_however_it_is_typed(world: World) -
     found = (await world.ask(Role.CM, "GET", f"/v1/complaints?case_number={typed}")).json()
     assert found["items"] == [{"case_id": posted["case_id"], "case_number": posted["case_number"]}]
     wrong = await world.ask(Role.CM, "GET", "/v1/complaints?case_number=2026-AAAAAAAA-A")
-    assert (wrong.status_code, wrong.json()["fields"][0]["field"]) == (422, "body.case_number")
+    assert (wrong.status_code, wrong.json()["fields"][0]["field"]) == (422, "query.case_number")
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,11 @@ from shared.runtime.http.asking import Asked, AskedCommand
 from shared.runtime.http.freshness import AskedToken
 from shared.runtime.http.idempotency import fingerprint
 from shared.runtime.http.preconditions import etag
+from shared.runtime.http.problems import Problem
 from shared.runtime.http.refusals import NotFound
 from shared.schemas.codes import Origin
+
+MISTYPED = "This is no case number: a character is wrong."
 
 
 def router(desk: Desk) -> APIRouter:
@@ -56,7 +59,8 @@ def router(desk: Desk) -> APIRouter:
         """The complaint of a case number."""
         number = read_case_number(case_number)
         if number is None:
-            raise FieldRefused("case_number", "mistyped", "This is no case number: a character is wrong.")
+            fields = [{"field": "query.case_number", "reason": MISTYPED}]
+            raise Problem(422, "mistyped", MISTYPED, fields=fields)
         fresh = await desk.running.seen(token)
         found = await cases_numbered(desk.running.parts.pool, principal, number)
         items = [{"case_id": str(row.case_id), "case_number": row.case_number} for row in found]
