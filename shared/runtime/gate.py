@@ -94,7 +94,7 @@ def _arrived(record: Record) -> Arrived:
         event_type = said["ce_type"].decode()
         publisher = _NUMBER[said["ce_source"]]
         sequence, event_id = int(said["ce_sequence"]), UUID(said["ce_id"].decode())
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:  # a header may have no value at all
         raise _NoPlace(f"key or headers unreadable: {type(error).__name__}") from None
     if str(case).encode() != record.key:  # another spelling would lie in another partition
         raise _NoPlace("key is not a case id as everybody writes it")

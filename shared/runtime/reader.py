@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER
 
 from shared.runtime import kafka
 from shared.runtime.kafka import READ, SESSION_TIMEOUT, Offsets, Partition, by_partition, stop_bounded
@@ -133,6 +134,10 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
             logger=logger,
         )
 
+        async def unparsed(raw: Any) -> KafkaMessage:
+            """FastStream would read every header as UTF-8, lose the batch where one is not, and answer `reply_to`."""
+            return KafkaMessage(raw, b"", consumer=FAKE_CONSUMER)
+
         async def records(message: KafkaMessage) -> Any:
             return message.raw_message
 
@@ -142,6 +147,7 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
             *self.topics,
             group_id=self.group,
             batch=True,
+            parser=unparsed,
             decoder=records,
             listener=self,
             ack_policy=AckPolicy.MANUAL,
