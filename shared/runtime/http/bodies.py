@@ -75,8 +75,8 @@ def storable(text: str) -> bool:
     high_ends_at = -1
     for escape in ESCAPE.finditer(text):
         unit = int(escape[1], 16) if escape[1] else -1
-        low_follows = 0xDC00 <= unit <= 0xDFFF
-        if unit == 0 or low_follows != (escape.start() == high_ends_at):
+        low, waits = 0xDC00 <= unit <= 0xDFFF, high_ends_at != -1
+        if unit == 0 or low != waits or (waits and escape.start() != high_ends_at):
             return False
         high_ends_at = escape.end() if 0xD800 <= unit <= 0xDBFF else -1
     return high_ends_at == -1
