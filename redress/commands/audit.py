@@ -38,12 +38,12 @@ def verify(
         Client.of_this_machine(Role.AUD) as client,
         client.stream("reporting", "POST", "/v1/verification") as answer,
     ):
-        result = _followed(json.loads(line) for line in answer.iter_lines() if line)
-    print(json.dumps(result, ensure_ascii=False) if as_json else "\n".join(_told(result)))
+        result = followed(json.loads(line) for line in answer.iter_lines() if line)
+    print(json.dumps(result, ensure_ascii=False) if as_json else "\n".join(told(result)))
     raise typer.Exit(ExitCode.DONE if result["holds"] else ExitCode.CHECK_FAILED)
 
 
-def _followed(lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def followed(lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """The result, which is the last line; what comes before it is shown as progress."""
     console = Console(stderr=True)
     columns = TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -65,7 +65,8 @@ def _followed(lines: Iterable[dict[str, Any]]) -> dict[str, Any]:
     raise NotRunning("the verification broke off without a result", "look into reporting's log")
 
 
-def _told(result: dict[str, Any]) -> list[str]:
+def told(result: dict[str, Any]) -> list[str]:
+    """The result for people: figures, the verdict, and as many findings as can be read."""
     head = (
         f"{result['records']} records in {result['partitions']} partitions, {result['events']} events of"
         f" {result['cases']} cases, {result['bytes']} bytes, {result['seconds']:.1f} s"

@@ -26,6 +26,7 @@ from shared.runtime.kafka import logs_of
 from shared.runtime.running import Running
 
 CURSOR = Cursor(int)
+NDJSON = "application/x-ndjson"
 TELL_EVERY = 1.0
 """Seconds between two lines of progress."""
 log = structlog.get_logger()
@@ -60,13 +61,15 @@ def proof_routes(running: Running[Any, Any]) -> APIRouter:
         }
         return await fresh_answer(running, fresh, body)
 
-    @router.post("/verification", response_model=None)
+    @router.post(
+        "/verification", response_class=StreamingResponse, responses={200: {"content": {NDJSON: {}}}}
+    )
     async def verify(_: Annotated[Principal, Depends(allow(Role.AUD))]) -> Response:
         """Compares the ledger with the topics, both ways: lines of progress, the last line is the result."""
         if turn.locked():
             detail = "A verification is running; its result holds for everybody."
             raise Problem(409, "verification-running", detail, retry_after=10)
-        return StreamingResponse(_told(running, turn), media_type="application/x-ndjson")
+        return StreamingResponse(_told(running, turn), media_type=NDJSON)
 
     return router
 
