@@ -121,14 +121,13 @@ def contradictions(key: bytes, headers: Iterable[tuple[str, bytes]], body: bytes
         return ["body"]
     if not isinstance(event, dict):
         return ["body"]
-    said = dict(headers)
-    wrong = [name for header, name in CHECKED if said.get(header) != _text(event, name)]
-    return wrong if key == _text(event, "subject") else [*wrong, "subject"]
-
-
-def _text(event: dict[str, object], name: str) -> bytes | None:
-    value = event.get(name)
-    return value.encode() if type(value) is str else None
+    said = {**dict(headers), "key": key}
+    wrong = []
+    for header, name in (*CHECKED, ("key", "subject")):
+        value = event.get(name)
+        if type(value) is not str or said.get(header) != value.encode():
+            wrong.append(name)
+    return wrong
 
 
 @dataclass(slots=True)

@@ -4,9 +4,8 @@ What is told about a case before the complaint itself is kept; such a row is nob
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import date, datetime
-from functools import reduce
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -62,135 +61,129 @@ class Row:
     disputed: bool = False
 
 
+Values: TypeAlias = dict[str, Any]
+"""A row's columns by name while events are folded: making a row of every event would cost more than reading it."""
+
+
 def fold(rows: tuple[Row, ...], events: Sequence[Recorded]) -> tuple[Row, ...]:
     """The row of one case after more of its events; batches may be cut anywhere."""
-    if not rows and not events:
-        return ()
+    if not events:
+        return rows
     row = rows[0] if rows else Row(events[0].subject)
-    return (reduce(_evolve, events, row),)
+    now: Values = {column: getattr(row, column) for column in COLUMNS}
+    stands, owned = _course(row), _ownership(row)
+    for recorded in events:
+        if told := TOLD.get(type(recorded.event)):
+            now.update(told(now, recorded.event, recorded))
+        stands, owned = course.evolve(stands, recorded), ownership.evolve(owned, recorded)
+    now["escalation_level"] = max(now["acknowledgement_level"], now["final_answer_level"])
+    return (Row(**{**now, **_told_by_course(stands), **_told_by_ownership(owned)}),)
 
 
-def _evolve(row: Row, recorded: Recorded) -> Row:
-    told = TOLD.get(type(recorded.event))
-    row = told(row, recorded.event, recorded) if told else row
-    return _owned(_moved(row, recorded), recorded)
-
-
-def _moved(row: Row, recorded: Recorded) -> Row:
-    """The case's course, as everybody else folds it."""
-    before = Course(
+def _course(row: Row) -> Course:
+    """The case's course, which is folded as everybody folds it."""
+    return Course(
         stage=row.stage,
         reopened=row.reopened,
         closed_at=row.closed_at,
         closed_for=row.closing_reason,
         outcome=row.outcome,
     )
-    after = course.evolve(before, recorded)
-    if after is before:
-        return row
-    return replace(
-        row,
-        stage=after.stage,
-        reopened=after.reopened,
-        closed_at=after.closed_at,
-        closing_reason=after.closed_for,
-        outcome=after.outcome,
-    )
 
 
-def _owned(row: Row, recorded: Recorded) -> Row:
-    """Who answers for the case, as everybody else folds it."""
-    before = _ownership(row)
-    after = ownership.evolve(before, recorded)
-    if after is before:
-        return row
-    return replace(row, owner=ownership.owner_of(after), owner_started=isinstance(after, Handling))
+def _told_by_course(stands: Course) -> Values:
+    return {
+        "stage": stands.stage,
+        "reopened": stands.reopened,
+        "closed_at": stands.closed_at,
+        "closing_reason": stands.closed_for,
+        "outcome": stands.outcome,
+    }
 
 
 def _ownership(row: Row) -> Ownership:
+    """Who answers for the case, folded as everybody folds it."""
     if row.owner is None:
         return Nobody()
     return Handling(row.owner) if row.owner_started else Assigned(row.owner)
 
 
-def _received(row: Row, event: ComplaintReceived, recorded: Recorded) -> Row:
-    if row.case_number is not None:
-        return row
-    return replace(
-        row,
-        case_number=event.case_number,
-        received_on=event.received_on,
-        month=_month(event.received_on),
-        recorded_at=recorded.time,
-        channel=event.channel,
-        subject_id=event.subject_id,
-        origin=event.origin,
-        source_system=event.source_system,
-        source_reference=event.source_reference,
-        owner_unit=row.owner_unit or event.unit,
-    )
+def _told_by_ownership(owned: Ownership) -> Values:
+    return {"owner": ownership.owner_of(owned), "owner_started": isinstance(owned, Handling)}
+
+
+def _received(now: Values, event: ComplaintReceived, recorded: Recorded) -> Values:
+    if now["case_number"] is not None:
+        return {}
+    return {
+        "case_number": event.case_number,
+        "received_on": event.received_on,
+        "month": _month(event.received_on),
+        "recorded_at": recorded.time,
+        "channel": event.channel,
+        "subject_id": event.subject_id,
+        "origin": event.origin,
+        "source_system": event.source_system,
+        "source_reference": event.source_reference,
+        "owner_unit": now["owner_unit"] or event.unit,
+    }
 
 
 def _month(day: date) -> str:
     return day.isoformat()[:7]
 
 
-def _registered(row: Row, event: ComplaintRegistered, _: Recorded) -> Row:
-    return replace(row, product=event.product, sub_product=event.sub_product)
+def _registered(_: Values, event: ComplaintRegistered, __: Recorded) -> Values:
+    return {"product": event.product, "sub_product": event.sub_product}
 
 
-def _classified(row: Row, event: ComplaintClassified, _: Recorded) -> Row:
-    return replace(row, category=_path(event.category))
+def _classified(_: Values, event: ComplaintClassified, __: Recorded) -> Values:
+    return {"category": _path(event.category)}
 
 
 def _path(category: Sequence[str]) -> str:
     return "/".join(category)
 
 
-def _corrected(row: Row, event: ComplaintDataCorrected, _: Recorded) -> Row:
+def _corrected(_: Values, event: ComplaintDataCorrected, __: Recorded) -> Values:
     named = set(event.fields)
-    new: dict[str, Any] = {name: getattr(event, name) for name in named & {"product", "sub_product"}}
+    new: Values = {name: getattr(event, name) for name in named & {"product", "sub_product"}}
     if "channel" in named and event.channel:
         new["channel"] = event.channel
     if "received_on" in named and event.received_on:
         new |= {"received_on": event.received_on, "month": _month(event.received_on)}
     if "category" in named and event.category is not None:
         new["category"] = _path(event.category)
-    return replace(row, **new) if new else row
+    return new
 
 
-def _source_told(row: Row, event: UpstreamFactReceived, _: Recorded) -> Row:
-    timely = row.source_timely if event.timely is None else event.timely
-    return replace(row, source_timely=timely, disputed=row.disputed or event.kind is FactKind.DISPUTED)
+def _source_told(now: Values, event: UpstreamFactReceived, _: Recorded) -> Values:
+    timely = now["source_timely"] if event.timely is None else event.timely
+    return {"source_timely": timely, "disputed": now["disputed"] or event.kind is FactKind.DISPUTED}
 
 
-def _erased(row: Row, _: PersonalDataErased, __: Recorded) -> Row:
-    return replace(row, erased=True)
+def _erased(_: Values, __: PersonalDataErased, ___: Recorded) -> Values:
+    return {"erased": True}
 
 
-def _assigned(row: Row, event: ComplaintAssigned, _: Recorded) -> Row:
-    return replace(row, owner_unit=event.unit or row.owner_unit)
+def _assigned(now: Values, event: ComplaintAssigned, _: Recorded) -> Values:
+    return {"owner_unit": event.unit or now["owner_unit"]}
 
 
-def _clock_started(row: Row, event: ClockStarted, _: Recorded) -> Row:
-    if event.clock is ClockName.ACKNOWLEDGEMENT:
-        return _escalation(replace(row, acknowledgement_due=event.due, acknowledgement_level=0))
-    return _escalation(replace(row, final_answer_due=event.due, final_answer_level=0))
+_CLOCKS = {ClockName.ACKNOWLEDGEMENT: "acknowledgement", ClockName.FINAL_ANSWER: "final_answer"}
 
 
-def _escalated(row: Row, event: ComplaintEscalated, _: Recorded) -> Row:
-    if event.clock is ClockName.ACKNOWLEDGEMENT:
-        level = max(row.acknowledgement_level, event.level)
-        return _escalation(replace(row, acknowledgement_level=level))
-    return _escalation(replace(row, final_answer_level=max(row.final_answer_level, event.level)))
+def _clock_started(_: Values, event: ClockStarted, __: Recorded) -> Values:
+    name = _CLOCKS[event.clock]
+    return {f"{name}_due": event.due, f"{name}_level": 0}
 
 
-def _escalation(row: Row) -> Row:
-    return replace(row, escalation_level=max(row.acknowledgement_level, row.final_answer_level))
+def _escalated(now: Values, event: ComplaintEscalated, _: Recorded) -> Values:
+    level = f"{_CLOCKS[event.clock]}_level"
+    return {level: max(now[level], event.level)}
 
 
-Told: TypeAlias = Callable[[Row, Any, Recorded], Row]
-TOLD: Mapping[type, Told] = {
+TOLD: Mapping[type, Callable[[Values, Any, Recorded], Values]] = {
     ComplaintReceived: _received,
     ComplaintRegistered: _registered,
     ComplaintClassified: _classified,
@@ -201,5 +194,5 @@ TOLD: Mapping[type, Told] = {
     ClockStarted: _clock_started,
     ComplaintEscalated: _escalated,
 }
-
+COLUMNS = tuple(column.name for column in fields(Row))
 REGISTER = Projection("register", Row, ("case_id",), fold)

@@ -1,7 +1,7 @@
 """What the command line tells of a replay, an explanation and a verification."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -80,7 +80,7 @@ def test_a_verification_that_holds_says_so() -> None:
     assert audit.told({**RESULT, "holds": True})[1].startswith("The ledger holds")
 
 
-def _lines(*said: dict[str, object]) -> Iterator[dict[str, object]]:
+def _lines(*said: Mapping[str, object]) -> Iterator[dict[str, object]]:
     return iter(json.loads(json.dumps(said)))
 
 
