@@ -11,6 +11,8 @@ from hashlib import sha256
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
+
 from shared.schemas.base import PUBLISHERS
 from shared.schemas.catalogue import CATALOGUE
 from shared.schemas.envelope import source_of
@@ -90,10 +92,11 @@ def _arrived(record: Record) -> Arrived:
         raise _NoPlace("no key" if record.key is None else "no value")
     said = dict(record.headers)
     try:
-        case = UUID(record.key.decode())
+        # Equal to any other UUID, but made and hashed in a fraction of the time.
+        case = pgproto.UUID(record.key.decode())
         event_type = said["ce_type"].decode()
         publisher = _NUMBER[said["ce_source"]]
-        sequence, event_id = int(said["ce_sequence"]), UUID(said["ce_id"].decode())
+        sequence, event_id = int(said["ce_sequence"]), pgproto.UUID(said["ce_id"].decode())
     except (KeyError, ValueError, TypeError, AttributeError) as error:  # a header may have no value at all
         raise _NoPlace(f"key or headers unreadable: {type(error).__name__}") from None
     if str(case).encode() != record.key:  # another spelling would lie in another partition

@@ -53,9 +53,10 @@ class Projection:
         return {column.name: _sql_type(hints[column.name]) for column in fields(self.row)}
 
     @cached_property
-    def _decoders(self) -> tuple[Callable[[Any], Any], ...]:
-        hints = get_type_hints(self.row)
-        return tuple(_decoder(hints[column.name]) for column in fields(self.row))
+    def _decoders(self) -> Mapping[int, Callable[[Any], Any]]:
+        """By their places the columns that PostgreSQL holds otherwise than the row does: few of many."""
+        hints = [get_type_hints(self.row)[column.name] for column in fields(self.row)]
+        return {place: _decoder(hint) for place, hint in enumerate(hints) if _kind(hint) not in _SQL_TYPES}
 
     def statements(self, schema: str = "public") -> "Statements":
         """The projection's SQL on the table in a schema."""
@@ -77,12 +78,17 @@ class Projection:
 
     def read(self, record: asyncpg.Record) -> Row:
         """A row as its dataclass."""
-        return self.row(*(decode(value) for decode, value in zip(self._decoders, record, strict=True)))
+        values = list(record)
+        for place, decode in self._decoders.items():
+            values[place] = decode(values[place])
+        return self.row(*values)
 
     def written(self, rows: Sequence[Row]) -> list[list[Any]]:
         """Rows as columns for unnest."""
-        names = list(self.columns)
-        return [[_plain(getattr(row, name)) for row in rows] for name in names]
+        columns = [[getattr(row, name) for row in rows] for name in self.columns]
+        for place in self._decoders:
+            columns[place] = [_plain(value) for value in columns[place]]
+        return columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +120,6 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
     kind = _kind(hint)
     if issubclass(kind, Enum):
         return lambda value: None if value is None else kind(value)
-    if kind in _SQL_TYPES:
-        return lambda value: value
     build: Callable[[Any], Any] = kind
     return lambda value: None if value is None else build(orjson.loads(value))
 
