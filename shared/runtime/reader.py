@@ -250,6 +250,7 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
             self._doubt(partition, _SHRANK.format(place.next, end))
             return
         self._doubts.pop(partition, None)
+        self._unproven.discard(partition)
         self._held[partition] = place
         self._advanced[partition] = time.monotonic()
         if place.next > begin and self.endless:

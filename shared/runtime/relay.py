@@ -37,6 +37,7 @@ VANISHING = {
     "tcp_user_timeout": "10000",
     "idle_in_transaction_session_timeout": "10000",
     "idle_session_timeout": "14000",
+    "transaction_timeout": "14000",  # a client frozen between preparing and executing counts as idle in neither way
 }
 
 _LEAD = "select pg_try_advisory_lock($1)"

@@ -146,7 +146,7 @@ async def test_of_two_relays_one_leads_and_the_other_takes_over_when_the_leader_
     )
 
 
-async def test_the_server_forgets_a_vanished_leader_within_fifteen_seconds(
+async def test_a_session_that_leads_is_one_that_the_server_forgets_within_fifteen_seconds(
     bootstrap: str, database: Database, pool: Pool, topics: str
 ) -> None:
     relay = Relay(database.dsn, bootstrap, topics, "processing")
@@ -158,6 +158,25 @@ async def test_the_server_forgets_a_vanished_leader_within_fifteen_seconds(
     assert keepalives[0] + keepalives[1] * keepalives[2] <= 15
     assert int(VANISHING["idle_in_transaction_session_timeout"]) <= 15_000
     assert int(VANISHING["idle_session_timeout"]) <= 15_000
+    assert int(VANISHING["transaction_timeout"]) <= 15_000
+
+
+@pytest.mark.chaos
+async def test_a_leader_that_vanished_is_followed_within_fifteen_seconds(
+    bootstrap: str, database: Database, world: World, topics: str
+) -> None:
+    proxy, through = before_postgres(database.dsn)
+    async with proxy:
+        one = Relay(through(), bootstrap, topics, "processing")
+        two = Relay(database.dsn, bootstrap, topics, "processing")
+        async with relaying(one):
+            await until(lambda: one.leads)
+            async with relaying(two):
+                proxy.stall()
+                await filled(world)
+                await until(lambda: two.leads, 16)
+                await until(lambda: all_out(world.pool))
+                proxy.heal()
 
 
 async def test_a_producer_that_fails_amid_a_batch_is_replaced_and_the_batch_comes_whole_and_in_order(
