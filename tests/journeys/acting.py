@@ -168,7 +168,7 @@ def everything_on(bootstrap: str, topic: str) -> Iterator[Message]:
                 start.append(TopicPartition(topic, number, low))
         consumer.assign(start)
         while left:
-            for message in consumer.consume(2000, 5):
+            for message in consumer.consume(2000, 0.05):  # it waits as long for as many, at the end in vain
                 assert message.error() is None, message.error()
                 yield message
                 if message.offset() + 1 >= left.get(message.partition(), 1 << 62):
