@@ -159,16 +159,26 @@ def fold_cases(
         try:
             folded[case] = before, projection.fold(before, new)
         except Exception as error:  # noqa: BLE001 - whatever a fold raises concerns this case alone
-            raise FoldFailed(case, error) from error
+            raise FoldFailed(case, error, _foldable(projection, before, new)) from error
     return folded
 
 
-class FoldFailed(Exception):
-    """A projection could not fold a case; the others are not to suffer."""
+def _foldable(projection: Projection, rows: Rows, events: Sequence[Recorded]) -> int:
+    """How many events fold before the one at fault: what stands before it must not depend on the batch."""
+    for count, event in enumerate(events):
+        try:
+            rows = projection.fold(rows, [event])
+        except Exception:  # noqa: BLE001 - it is the place that is asked for
+            return count
+    return 0
 
-    def __init__(self, case: UUID, error: Exception) -> None:
+
+class FoldFailed(Exception):
+    """A projection could not fold a case: the event behind so many good ones. The others are not to suffer."""
+
+    def __init__(self, case: UUID, error: Exception, good: int) -> None:
         super().__init__(f"{type(error).__name__} in case {case}")
-        self.case, self.kind = case, type(error).__name__
+        self.case, self.kind, self.good = case, type(error).__name__, good
 
 
 async def write(

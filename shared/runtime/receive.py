@@ -360,8 +360,8 @@ async def advance(connection: Connection, spans: Sequence[Span]) -> None:
 async def park_failing(
     connection: Connection, projection: Projection, cases: Mapping[UUID, Sequence[Recorded]], apply: Apply
 ) -> None:
-    """Applies under a savepoint; a case that the projection cannot fold, or whose rows the database cannot hold, is
-    parked there and the others are applied."""
+    """Applies under a savepoint. A case that the projection cannot fold is parked there, applied up to the event at
+    fault; one whose rows the database cannot hold is parked too. The others are applied."""
     left = [dict(cases)]
     while left:
         some = left.pop()
@@ -370,7 +370,8 @@ async def park_failing(
                 await apply(connection, projection, some)
         except FoldFailed as failed:
             await connection.execute(_PARK_PROJECTION, projection.name, failed.case, failed.kind)
-            left.append({case: events for case, events in some.items() if case != failed.case})
+            good = {failed.case: some[failed.case][: failed.good]} if failed.good else {}
+            left.append({case: events for case, events in some.items() if case != failed.case} | good)
         except UNFIT as error:
             if len(some) == 1:
                 await connection.execute(_PARK_PROJECTION, projection.name, *some, type(error).__name__)

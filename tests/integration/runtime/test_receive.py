@@ -190,6 +190,15 @@ async def test_a_fold_that_fails_parks_the_projection_of_that_case_only(world: W
     assert (await world.store.load(case)).parked is None
 
 
+async def test_a_fold_that_fails_stops_at_the_same_event_however_the_log_is_cut(world: World) -> None:
+    one, two = fresh_id(), fresh_id()
+    texts = ["good", "good", POISON, "good"]
+    await world.receive(*(foreign(one, "intake", n, text) for n, text in enumerate(texts, 1)))
+    for number, text in enumerate(texts, 1):
+        await world.receive(foreign(two, "intake", number, text))
+    assert (await world.tally(one), await world.tally(two)) == (2, 2)
+
+
 async def test_a_row_that_the_database_cannot_hold_parks_the_projection_of_that_case_only(
     world: World,
 ) -> None:
