@@ -68,7 +68,7 @@ class LiveReader(Reader):
             session_timeout=session_timeout,
         )
         self._receiver = receiver
-        self._began_at = dict(ends)
+        self.began_at = dict(ends)
         self._most_parked, self._on_batch = most_parked, on_batch
         self._counting = Loop("count-parked", self._count_parked, rest_least=1.0, rest_most=1.0)
 
@@ -82,7 +82,7 @@ class LiveReader(Reader):
 
     def catching_up(self) -> list[Partition]:
         """The partitions of this process that have not been read to where they ended at the start."""
-        return sorted(p for p, at in self.positions().items() if at < self._began_at.get(p, 0))
+        return sorted(p for p, at in self.positions().items() if at < self.began_at.get(p, 0))
 
     async def take(self, batch: Batch, spans: Sequence[Span]) -> None:
         began = time.monotonic()
@@ -119,12 +119,6 @@ class LiveReader(Reader):
             return bool(
                 await connection.fetchval(_KNOWN_ASIDE, record.topic, record.partition, record.offset)
             )
-
-    def claimed_new(self, ends: Mapping[Partition, int]) -> None:
-        self._began_at |= ends
-
-    def history_below(self, partition: Partition) -> int:
-        return self._began_at.get(partition, 0)
 
     def _tell(self, received: Received) -> None:
         """Counts, and raises the alarm for what somebody must look at."""
@@ -188,7 +182,7 @@ class InboundReader(Reader):
             most_records=most_records,
             session_timeout=session_timeout,
         )
-        self._handler, self._may_read = handler, may_read
+        self._bootstrap, self._handler, self._may_read = bootstrap, handler, may_read
         self._forgetting = Loop("forget", self._forget, rest_least=FORGET_EVERY, rest_most=FORGET_EVERY)
 
     async def start(self) -> None:

@@ -5,24 +5,21 @@ background. Whatever goes wrong in a batch, the stored position decides where re
 """
 
 import asyncio
-import logging
 import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
-from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
-from faststream.kafka.message import FAKE_CONSUMER
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
 
 from shared.runtime import kafka
-from shared.runtime.kafka import READ, SESSION_TIMEOUT, Offsets, Partition, by_partition, stop_bounded
+from shared.runtime.kafka import SESSION_TIMEOUT, Offsets, Partition, by_partition
 from shared.runtime.loops import Loop
+from shared.runtime.member import LONGEST_BACK_OFF, Member
 from shared.runtime.positions import Place, claim, places, skip
 from shared.runtime.postgres import Pool, database_is_away
 from shared.runtime.receive import Fenced, Span
@@ -30,11 +27,7 @@ from shared.runtime.telemetry import LAG
 
 log = structlog.get_logger()
 Batch: TypeAlias = Mapping[Partition, Sequence[ConsumerRecord]]
-LONGEST_BACK_OFF = 5.0
-WAIT_FOR_DATA = 500
 STALLED_AFTER = 10.0
-GRACE = 3.0
-"""Seconds for the batch in hand; what is not committed then is read again by whoever comes next."""
 DOUBTS_BEFORE_STOP = 5
 _SHRANK = "the position is {}, but the topic ends at {}: it shrank or was made anew"
 
@@ -43,10 +36,12 @@ class Unfinished(Exception):
     """Not now, and nobody's fault: the same records again a little later."""
 
 
-class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka has no types
+class Reader(ABC):
     """Reads topics in order and hands on each batch together with the claim under which it was read.
 
     endless: the topics are kept for ever, so every offset must be there; else what is gone is passed over.
+    began_at: where a partition ended when this process, or the database that it reads into, began; what lies below
+    is history.
     """
 
     endless = True
@@ -63,12 +58,18 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
         most_records: int = 500,
         session_timeout: float = SESSION_TIMEOUT,
     ) -> None:
-        self._bootstrap, self._pool, self._offsets = bootstrap, pool, offsets
-        self.topics, self.group, self.publisher = tuple(topics), group, publisher
-        self._most, self._session_timeout = most_records, session_timeout
-        self._broker: KafkaBroker | None = None
-        self._subscriber: Any = None
-        self._told: dict[TopicPartition, int] = {}
+        self._pool, self._offsets, self.publisher = pool, offsets, publisher
+        self._session_timeout = session_timeout
+        self._member = Member(
+            bootstrap,
+            tuple(topics),
+            group,
+            self._handle,
+            self._given,
+            self._taken,
+            most_records=most_records,
+            session_timeout=session_timeout,
+        )
         self._turn = asyncio.Lock()
         self._held: dict[Partition, Place] = {}
         self._unproven: set[Partition] = set()
@@ -77,6 +78,7 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
         self._ends: dict[Partition, int] = {}
         self._advanced: dict[Partition, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.began_at: dict[Partition, int] = {}
         self.stopped: dict[Partition, str] = {}
         self.halted: str | None = None
         self._watching = Loop("watch", self._watch, rest_least=1.0, rest_most=1.0)
@@ -99,70 +101,22 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
 
     async def start(self) -> None:
         """Joins the group; returns when Kafka has let it in, however long that takes."""
-        rest = 0.1
-        while True:
-            self._broker = self._made_broker()
-            try:
-                await self._broker.start()
-                break
-            except kafka.AWAY as error:
-                log.warning("waiting for Kafka", waiting_for="Kafka", exc_info=error)
-                await stop_bounded(self._broker)
-                await asyncio.sleep(rest)
-                rest = min(LONGEST_BACK_OFF, rest * 2)
+        await self._member.join()
         self._watching.start()
 
     async def stop(self) -> None:
         """Lets the batch in hand be committed, leaves the group and ends what runs in the background."""
         await self._watching.stop(1.0)
-        if self._broker:
-            await stop_bounded(self._broker, GRACE + 2)
+        await self._member.leave()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _made_broker(self) -> KafkaBroker:
-        logger = logging.getLogger("faststream")
-        logger.setLevel(logging.WARNING)
-        broker = KafkaBroker(
-            self._bootstrap,
-            client_id=self.group,
-            consumer_only=True,
-            allow_auto_create_topics=False,
-            apply_types=False,
-            graceful_timeout=GRACE,
-            logger=logger,
-        )
-
-        async def unparsed(raw: Any) -> KafkaMessage:
-            """FastStream would read every header as UTF-8, lose the batch where one is not, and answer `reply_to`."""
-            return KafkaMessage(raw, b"", consumer=FAKE_CONSUMER)
-
-        async def records(message: KafkaMessage) -> Any:
-            return message.raw_message
-
-        settings = {name: value for name, value in READ.items() if name != "enable_auto_commit"}
-        settings["session_timeout_ms"] = int(self._session_timeout * 1000)
-        self._subscriber = broker.subscriber(
-            *self.topics,
-            group_id=self.group,
-            batch=True,
-            parser=unparsed,
-            decoder=records,
-            listener=self,
-            ack_policy=AckPolicy.MANUAL,
-            max_records=self._most,
-            batch_timeout_ms=5,
-            **settings,
-        )
-        self._subscriber(self._handle)
-        return broker
 
     # -- what is known of it
 
     def reasons(self) -> list[str]:
         """Why the partitions that Kafka gave to this process are not all being read; none when they are."""
-        unclaimed = sorted(self._assigned() - self._held.keys() - self.stopped.keys())
+        unclaimed = sorted(self._member.assigned() - self._held.keys() - self.stopped.keys())
         now = time.monotonic()
         return [
             *([self.halted] if self.halted else []),
@@ -188,9 +142,9 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
     def halt(self, why: str) -> None:
         """Reads nothing more until resume."""
         if self.halted is None:
-            log.critical("reading stops", code=why, group=self.group)
+            log.critical("reading stops", code=why, group=self._member.group)
         self.halted = why
-        self._pause(self._held)
+        self._member.pause(self._held)
 
     def resume(self) -> None:
         if self.halted is not None:
@@ -200,42 +154,38 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
 
     # -- rebalance
 
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+    async def _taken(self, partitions: set[Partition]) -> None:
         async with self._turn:  # a batch in hand is committed first
-            for place in _ours(revoked):
+            for place in partitions:
                 self._held.pop(place, None)
                 self._doubts.pop(place, None)
                 self.stopped.pop(place, None)
 
-    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        self._wait_for_data()
-        partitions = _ours(assigned)
-        self._pause(partitions)
+    async def _given(self, partitions: set[Partition]) -> None:
+        self._member.pause(partitions)
         try:
             async with self._turn:
                 await self._claim(partitions)
-        except Exception as error:  # noqa: BLE001 - aiokafka would swallow it and leave the partitions unread
+        except Exception as error:  # noqa: BLE001 - the claim is made again whatever prevented it
             self._report(error, "a claim failed")
         self._regain({partition: None for partition in partitions}, 0.1)
 
     async def _claim(self, partitions: Collection[Partition]) -> None:
         """Takes over what is assigned and not held. The caller has the turn."""
-        wanted = (self._assigned() & set(partitions)) - self._held.keys() - self.stopped.keys()
+        wanted = (self._member.assigned() & set(partitions)) - self._held.keys() - self.stopped.keys()
         if not wanted:
             return
         begins, ends = await self._offsets.beginnings(wanted), await self._offsets.ends(wanted)
         starts = {partition: 0 if self.endless else begins[partition] for partition in wanted}
         claimed = await claim(self._pool, starts)
-        if new := {partition: ends[partition] for partition, place in claimed.items() if place.new}:
-            self.claimed_new(new)
+        self.began_at |= {partition: ends[partition] for partition, place in claimed.items() if place.new}
         for partition, place in claimed.items():
             await self._hold(partition, place, begins[partition], ends[partition])
 
-    def claimed_new(self, ends: Mapping[Partition, int]) -> None:
-        """These partitions were never read into this database before; ends: where they end now."""
-
     async def _hold(self, partition: Partition, place: Place, begin: int, end: int) -> None:
-        if partition not in self._assigned():  # lost meanwhile: its owner is fenced and claims it again
+        if (
+            partition not in self._member.assigned()
+        ):  # lost meanwhile: its owner is fenced and claims it again
             return
         if place.next < begin:
             if self.endless:
@@ -288,7 +238,7 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
                             self._go_on(partition, place)
                 theirs = [p for p, e in epochs.items() if e is not None and p in stored and self._lacks(p)]
                 if theirs:
-                    log.warning("another instance has claimed", count=len(theirs), group=self.group)
+                    log.warning("another instance has claimed", count=len(theirs), group=self._member.group)
                     await asyncio.sleep(self._session_timeout)
                 async with self._turn:
                     await self._claim(epochs)
@@ -297,7 +247,7 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
                 self._report(error, "a claim failed")
 
     def _lacks(self, partition: Partition) -> bool:
-        return partition in self._assigned() - self._held.keys() - self.stopped.keys()
+        return partition in self._member.assigned() - self._held.keys() - self.stopped.keys()
 
     # -- batches
 
@@ -354,12 +304,9 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
             start=place.next,
             end=last.offset + 1,
             epoch=place.epoch,
-            history_below=self.history_below(partition),
+            history_below=self.began_at.get(partition, 0),
             last=kafka.written(last),
         )
-
-    def history_below(self, partition: Partition) -> int:
-        return 0
 
     def _moved(self, spans: Sequence[Span]) -> None:
         for span in spans:
@@ -371,7 +318,7 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
         lost = {
             partition: self._held.pop(partition).epoch for partition in partitions if partition in self._held
         }
-        self._pause(lost)
+        self._member.pause(lost)
         if isinstance(error, Fenced):
             self._regain(lost, 0.0)
             return
@@ -424,7 +371,7 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
         before = self.positions()
         try:
             self._ends = await self._offsets.ends(before)
-            await self._tell_kafka(before)
+            await self._member.tell({place: at for place, at in before.items() if place in self._held})
         except kafka.AWAY as error:
             self._report(error, "the ends of the topics are not known")
         for partition, place in before.items():
@@ -436,73 +383,31 @@ class Reader(ConsumerRebalanceListener, ABC):  # type: ignore[misc]  # aiokafka 
                 self._doubt(partition, _SHRANK.format(place, end))
         return 0
 
-    async def _tell_kafka(self, positions: Mapping[Partition, int]) -> None:
-        """Commits to Kafka too: nothing here reads that, but lag dashboards and autoscalers do."""
-        here = {TopicPartition(*p): at for p, at in positions.items() if p in self._held}
-        if (consumer := self._consumer()) and here and here != self._told:
-            await consumer.commit(here)
-            self._told = here
-
-    # -- the consumer beneath
-
-    def _assigned(self) -> set[Partition]:
-        consumer = self._consumer()
-        return _ours(consumer.assignment()) if consumer else set()
-
-    def _consumer(self) -> AIOKafkaConsumer | None:
-        return self._subscriber.consumer if self._subscriber else None
-
-    def _wait_for_data(self) -> None:
-        """FastStream passes one value as the time to wait for data and as the time to sleep when there was none; kept
-        apart, both latency and idle work are low."""
-        consumer = self._consumer()
-        if consumer is None or "getmany" in vars(consumer):
-            return
-        fetch = consumer.getmany
-
-        async def getmany(*_: Any, max_records: int | None = None, **__: Any) -> Any:
-            return await fetch(timeout_ms=WAIT_FOR_DATA, max_records=max_records)
-
-        consumer.getmany = getmany
+    # -- going on and stopping
 
     def _go_on(self, partition: Partition, place: Place) -> None:
         """Reads from the position on, or from one before it where that has still to be proven."""
         self._read_again(partition, place.next - 1 if partition in self._unproven else place.next)
-        consumer = self._consumer()
-        if consumer and self.halted is None:
-            consumer.resume(TopicPartition(*partition))
+        if self.halted is None and partition in self._held:
+            self._member.resume(partition)
 
     def _read_again(self, partition: Partition, offset: int) -> None:
-        consumer = self._consumer()
-        try:
-            if consumer and partition not in self.stopped:
-                consumer.seek(TopicPartition(*partition), offset)
-        except IllegalStateError:  # taken away a moment ago
+        if partition not in self.stopped and not self._member.read_from(partition, offset):
             self._held.pop(partition, None)
-
-    def _pause(self, partitions: Collection[Partition]) -> None:
-        consumer = self._consumer()
-        here = self._assigned() & set(partitions)
-        if consumer and here:
-            consumer.pause(*(TopicPartition(*partition) for partition in here))
 
     def _stop(self, partition: Partition, why: str) -> None:
         self._held.pop(partition, None)
         self.stopped[partition] = why
-        self._pause([partition])
+        self._member.pause([partition])
         log.critical("reading of a partition stops", topic=partition[0], partition=partition[1], code=why)
 
     def _report(self, error: Exception, what: str) -> None:
         if isinstance(error, Unfinished):
             return
-        (log.warning if _harmless(error) else log.error)(what, group=self.group, exc_info=error)
+        (log.warning if _harmless(error) else log.error)(what, group=self._member.group, exc_info=error)
 
 
 def _harmless(error: Exception) -> bool:
     """Something is away, not ready or not migrated: no record is to blame."""
     blameless = KafkaError | Unfinished | Fenced | asyncpg.SyntaxOrAccessError
     return isinstance(error, blameless) or database_is_away(error)
-
-
-def _ours(partitions: Collection[TopicPartition]) -> set[Partition]:
-    return {(place.topic, place.partition) for place in partitions}
