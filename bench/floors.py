@@ -8,7 +8,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from bench.measuring import Run, timed
-from bench.place import PARTITIONS, Place
+from bench.place import CASES, PARTITIONS, Place
 from shared.runtime.ids import fresh_id
 from shared.runtime.kafka import READ, by_partition
 from shared.runtime.postgres import Pool
@@ -72,12 +72,12 @@ async def _copy_all(pool: Pool, batches: AsyncIterator[Sequence[ConsumerRecord]]
 
 
 @asynccontextmanager
-async def plain_consumer(place: Place) -> AsyncIterator[AIOKafkaConsumer]:
+async def plain_consumer(place: Place, topic: str = CASES) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer without a group, at the beginning of the topic."""
     consumer = AIOKafkaConsumer(bootstrap_servers=place.bootstrap, **READ)
     await consumer.start()
     try:
-        partitions = [TopicPartition(place.topic, part) for part in range(PARTITIONS)]
+        partitions = [TopicPartition(topic, part) for part in range(PARTITIONS)]
         consumer.assign(partitions)
         for partition in partitions:
             consumer.seek(partition, 0)

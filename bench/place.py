@@ -3,7 +3,7 @@
 import asyncio
 import platform
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from bench.corpus import Fact, headers_of, key_of, traffic
 from redress.stack import Stack, databases, kafka
 from redress.stack.layout import REPOSITORY
-from shared.runtime.kafka import WRITE
+from shared.runtime.kafka import start_producer
 from shared.runtime.keyring import PostgresKeyring, open_keyring
 from shared.runtime.keyring.migrations import migrate as migrate_keyring
 from shared.runtime.migrating import migrate
@@ -22,7 +22,8 @@ from shared.runtime.postgres import Connection, Pool, connect_pool
 from shared.schemas.topics import topic_name, topic_specs
 
 SERVICES = ("intake", "processing", "reporting")
-PREFIX = "bench"
+PREFIX, LONG_PREFIX = "bench", "bench-long"
+CASES, LONG_CASES = topic_name(PREFIX, "cases"), topic_name(LONG_PREFIX, "cases")
 PARTITIONS = 12
 MASTER_KEY = bytes(32)
 EVENTS_A_SECOND = 20_000
@@ -57,8 +58,7 @@ class Place:
 
     stack: Stack
     seconds: float
-    topic: str = topic_name(PREFIX, "cases")
-    _log: list[Fact] = field(default_factory=list)
+    _logs: dict[str, list[Fact]] = field(default_factory=dict)
 
     @property
     def bootstrap(self) -> str:
@@ -129,27 +129,21 @@ class Place:
             await migrate(self.owner_dsn(service), service, REPOSITORY / "services" / service / "migrations")
             async with self._owner(service) as connection:
                 await connection.execute(FLOOR)
-        await kafka.ensure_topics(self.bootstrap, topic_specs(PREFIX), PARTITIONS)
+        for prefix in (PREFIX, LONG_PREFIX):
+            await kafka.ensure_topics(self.bootstrap, topic_specs(prefix), PARTITIONS)
 
-    async def log(self) -> list[Fact]:
-        """The events that stand on the topic, put there when they are first asked for."""
-        if not self._log:
-            self._log = traffic(self.many(EVENTS_A_SECOND))
-            producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, **WRITE)
-            await producer.start()
+    async def log(self, topic: str = CASES, each_second: int = EVENTS_A_SECOND) -> list[Fact]:
+        """The events that stand on a topic, put there when they are first asked for."""
+        if topic not in self._logs:
+            self._logs[topic] = traffic(self.many(each_second))
+            producer = await start_producer(self.bootstrap)
             try:
-                for start in range(0, len(self._log), AT_ONCE):
-                    await self._publish(producer, self._log[start : start + AT_ONCE])
+                for start in range(0, len(self._logs[topic]), AT_ONCE):
+                    some = self._logs[topic][start : start + AT_ONCE]
+                    await asyncio.gather(*[await _sent(producer, topic, fact) for fact in some])
             finally:
                 await producer.stop()
-        return self._log
-
-    async def _publish(self, producer: AIOKafkaProducer, facts: Sequence[Fact]) -> None:
-        sent = [
-            await producer.send(self.topic, fact.body, key=key_of(fact), headers=headers_of(fact))
-            for fact in facts
-        ]
-        await asyncio.gather(*sent)
+        return self._logs[topic]
 
     async def versions(self) -> dict[str, str]:
         """What was measured with."""
@@ -160,3 +154,11 @@ class Place:
             await connection.close()
         broker = self.stack.kafka(self.stack.contract()).version
         return {"PostgreSQL": server.split()[0], "Kafka": broker, "Python": platform.python_version()}
+
+
+async def _sent(producer: AIOKafkaProducer, topic: str, fact: Fact) -> Awaitable[object]:
+    """What to wait for until the broker has it; the client may ask to wait before it takes more."""
+    sent: Awaitable[object] = await producer.send(
+        topic, fact.body, key=key_of(fact), headers=headers_of(fact)
+    )
+    return sent

@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 from bench.corpus import records, traffic
 from bench.floors import copy_log, copy_records
 from bench.measuring import Figure, Run, Section, by_turns, rates, timed
-from bench.place import PARTITIONS, PREFIX, Place
+from bench.place import CASES, PARTITIONS, PREFIX, Place
 from services.reporting.app import BLUEPRINT
 from shared.runtime.consumer import LiveReader
 from shared.runtime.kafka import Offsets, by_partition, logs_of, written
@@ -24,7 +24,7 @@ KINDS: Mapping[str, Sequence[Projection]] = {
     "marks + 2 projections": tuple(BLUEPRINT.projections),
 }
 FROM_MEMORY = 15_000
-CLAIM = "insert into positions select $1, part, 0, 1 from generate_series(0, $2 - 1) part"
+CLAIM = "insert into positions (topic, part, next, epoch) select $1, part, 0, 1 from generate_series(0, $2 - 1) part"
 
 
 async def measure(place: Place) -> Section:
@@ -44,7 +44,7 @@ async def measure(place: Place) -> Section:
 
 
 async def _from_memory(place: Place, size: int) -> list[Figure]:
-    come = records(traffic(max(size, place.many(FROM_MEMORY) // size * size)), place.topic, PARTITIONS)
+    come = records(traffic(max(size, place.many(FROM_MEMORY) // size * size)), CASES, PARTITIONS)
     batches = [come[start : start + size] for start in range(0, len(come), size)]
     async with place.pool(SERVICE) as pool:
 
@@ -87,7 +87,7 @@ def _receiving(
 async def _begin(place: Place, pool: Pool) -> None:
     """Empty tables and every position at the beginning, claimed."""
     await place.empty(SERVICE)
-    await pool.execute(CLAIM, place.topic, PARTITIONS)
+    await pool.execute(CLAIM, CASES, PARTITIONS)
 
 
 async def _from_kafka(place: Place, size: int) -> list[Figure]:

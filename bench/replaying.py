@@ -13,6 +13,7 @@ from bench.place import Place
 from bench.receiving import SERVICE
 from bench.seeding import seed
 from services.reporting.domain.replay import steps
+from shared.case import fold
 from shared.runtime.store import PostgresCaseStore
 from shared.schemas.envelope import read
 
@@ -33,16 +34,21 @@ async def measure(place: Place) -> Section:
         await place.settle(SERVICE)
         store = PostgresCaseStore(pool, SERVICE)
 
+        async def present(case: UUID) -> object:
+            loaded = await store.load(case)
+            return fold(read(event.body) for event in loaded.events)
+
         async def replay(case: UUID) -> object:
             loaded = await store.load(case)
             return list(steps([read(event.body) for event in loaded.events]))
 
-        ways: Sequence[Asking] = (lambda case: pool.fetch(READ, case), store.load, replay)
-        read_once, loaded, replayed = await _by_turns([history[0].case for history in long], ways)
+        ways: Sequence[Asking] = (lambda case: pool.fetch(READ, case), store.load, present, replay)
+        read_once, loaded, folded, replayed = await _by_turns([history[0].case for history in long], ways)
     held = SHORT * SHORT_CASES + LONG * LONG_CASES
     return Section(
         [
             *_figures("load a case of 50 events", read_once, loaded, None),
+            *_figures("load and fold it", read_once, folded, None),
             *_figures("load it and replay it step by step", read_once, replayed, MOST),
         ],
         [f"among {held:,} events; the floor is one indexed read of its bodies. The goal holds for HTTP"],
