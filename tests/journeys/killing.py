@@ -17,7 +17,7 @@ from shared.runtime.auth import Role
 from tests.waiting import until
 
 WRITERS = 12
-PATIENCE = 300.0
+PATIENCE = 120.0
 RECEIVED = "intake.complaint-received.v1"
 
 
@@ -69,7 +69,7 @@ class Posting:
         if answer.status_code >= 500 or answer.status_code == 409:
             return None
         assert answer.status_code == 201, answer.text
-        case: str = answer.json()["complaint_id"]
+        case: str = answer.json()["case_id"]
         return case
 
     def _token(self) -> str:
