@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.errors import IllegalStateError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER
 
 from shared.runtime import kafka
 from shared.runtime.kafka import READ, Partition, stop_bounded
@@ -137,6 +138,10 @@ class Member:
         )
 
     def _subscribe(self, broker: KafkaBroker) -> None:
+        async def unparsed(raw: Any) -> KafkaMessage:
+            """FastStream would read every header as UTF-8, lose the batch where one is not, and answer `reply_to`."""
+            return KafkaMessage(raw, b"", consumer=FAKE_CONSUMER)
+
         async def records(message: KafkaMessage) -> Any:
             return message.raw_message
 
@@ -146,6 +151,7 @@ class Member:
             *self._topics,
             group_id=self.group,
             batch=True,
+            parser=unparsed,
             decoder=records,
             listener=_Listener(self._has, self._taken),
             ack_policy=AckPolicy.MANUAL,
