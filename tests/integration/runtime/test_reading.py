@@ -12,8 +12,8 @@ from shared.runtime.kafka import delete_below
 from shared.schemas.base import PUBLISHERS
 from tests.conftest import Database, Databases, make_topics
 from tests.faults import before_kafka, before_postgres, commits
-from tests.integration.runtime.live import Service, post, rows, running
-from tests.integration.runtime.world import foreign
+from tests.integration.runtime.live import Service, on_the_topic, post, rows, running
+from tests.integration.runtime.world import Sent, foreign, published
 from tests.waiting import until
 
 CASES = 40
@@ -303,3 +303,30 @@ async def test_a_stop_waits_neither_for_a_broker_nor_for_a_database_that_is_away
         broker.heal()
         postgres.heal()
         await service.close()
+
+
+async def test_headers_that_are_no_text_stop_nothing_and_are_answered_by_nobody(
+    bootstrap: str, own_database: Database, topics: str
+) -> None:
+    """FastStream reads headers as text and answers to reply_to, unless it is kept from both."""
+    async with running(Service(bootstrap, own_database.dsn, topics), publishes=False) as service:
+        strange, good = fresh_id(), fresh_id()
+        key, value, said = published(foreign(strange, "intake", 1))
+        more = [
+            *said,
+            ("x", b"\xff\xfe"),
+            ("reply_to", f"{topics}.rejected".encode()),
+            ("correlation_id", b"\xff"),
+        ]
+        broken = [(name, b"\xff" if name == "ce_type" else what) for name, what in said]
+        await post(
+            bootstrap,
+            topics,
+            Sent("", 0, 0, key, value, more),
+            Sent("", 0, 0, str(good).encode(), value, broken),
+            foreign(good, "intake", 1),
+        )
+        await service.quiet()
+        assert (await service.world.tally(strange), await service.world.tally(good)) == (1, 1)
+        assert await rows(service.pool, "select count(*) from aside") == [(1,)]
+        assert await on_the_topic(bootstrap, f"{topics}.rejected") == []

@@ -194,7 +194,7 @@ def raw(**changed: object) -> Raw:
     )
 
 
-def with_header(name: str, value: bytes) -> Raw:
+def with_header(name: str, value: bytes | None) -> Raw:
     return raw(headers=[(one, value if one == name else old) for one, old in raw().headers])
 
 
@@ -224,6 +224,11 @@ def test_a_record_is_read_from_its_key_and_headers() -> None:
         (with_header("ce_sequence", b"one"), "key or headers unreadable"),
         (with_header("ce_type", b"intake.\0"), "type is no name"),
         (with_header("ce_id", b"none"), "key or headers unreadable"),
+        (with_header("ce_type", b"\xff"), "key or headers unreadable"),
+        *(
+            (with_header(name, None), "key or headers unreadable")
+            for name in ("ce_type", "ce_id", "ce_sequence")
+        ),
     ],
 )
 def test_a_record_without_a_readable_place_is_set_aside_whole_with_the_reason(record: Raw, why: str) -> None:
