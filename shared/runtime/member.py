@@ -14,7 +14,6 @@ from aiokafka.errors import IllegalStateError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
-from faststream.kafka.message import FAKE_CONSUMER
 
 from shared.runtime import kafka
 from shared.runtime.kafka import READ, Partition, stop_bounded
@@ -139,10 +138,6 @@ class Member:
         )
 
     def _subscribe(self, broker: KafkaBroker) -> None:
-        async def unparsed(raw: Any) -> KafkaMessage:
-            """FastStream would read every header as UTF-8, lose the batch where one is not, and answer `reply_to`."""
-            return KafkaMessage(raw, b"", consumer=FAKE_CONSUMER)
-
         async def unparsed(raw: Any) -> KafkaMessage:
             """FastStream would read every header as UTF-8, lose the batch where one is not, and answer `reply_to`."""
             return KafkaMessage(raw, b"", consumer=FAKE_CONSUMER)
