@@ -11,7 +11,8 @@ import asyncpg
 
 from services.reporting.application.checking import Stretch
 from services.reporting.application.judging import words
-from services.reporting.domain.chain import following, genesis, packed
+from services.reporting.domain.chain import following, genesis
+from services.reporting.domain.framing import packed
 from services.reporting.domain.records import Entry, Link, Word
 from shared.runtime.gate import Record, Verdict
 from shared.runtime.postgres import Connection, Pool

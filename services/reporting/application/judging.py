@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import TypeAlias
 from uuid import UUID
 
-from services.reporting.domain.chain import packed
+from services.reporting.domain.framing import packed
 from services.reporting.domain.records import Accepted, Entry, Judged, Word
 from shared.runtime.gate import NOTHING, Arrived, Aside, Key, Record, State, Verdict, accepted, arrived
 from shared.schemas.base import PUBLISHERS

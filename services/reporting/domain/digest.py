@@ -8,20 +8,13 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from struct import Struct
 
+from services.reporting.domain.framing import NOTHING, framed, length
 from services.reporting.domain.records import Entry, Link, Word
 
-_NONE = Struct(">i").pack(-1)
-_length = Struct(">i").pack
 _start = Struct(">qi").pack
 _number = Struct(">ii").pack
-
-
-def _framed(value: bytes) -> bytes:
-    return _length(len(value)) + value
-
-
-_WORDS = {word: _framed(word.encode()) for word in Word}
-_HASH = _length(32)
+_WORDS = {word: framed(word.encode()) for word in Word}
+_HASH = length(32)
 
 
 def digest_of(records: Sequence[Entry], digests: Sequence[bytes], links: Mapping[int, Link]) -> bytes:
@@ -30,10 +23,10 @@ def digest_of(records: Sequence[Entry], digests: Sequence[bytes], links: Mapping
     for record, digest in zip(records, digests, strict=True):
         off, key, headers, word, body = record
         parts += (_start(off, -1),) if key is None else (_start(off, len(key)), key)
-        parts += (_length(len(headers)), headers, _WORDS[Word(word)])
-        parts += (_NONE,) if body is None else (_HASH, digest)
+        parts += (length(len(headers)), headers, _WORDS[Word(word)])
+        parts += (NOTHING,) if body is None else (_HASH, digest)
         if link := links.get(off):
             parts += (_number(link.n, len(link.case)), link.case, _HASH, link.hash)
         else:
-            parts.append(_NONE)
+            parts.append(NOTHING)
     return sha256(b"".join(parts)).digest()

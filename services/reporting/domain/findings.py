@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from services.reporting.domain.chain import unpacked
+from services.reporting.domain.framing import unpacked
 
 
 class Kind(StrEnum):
@@ -84,7 +84,7 @@ def about_partition(kind: Kind, where: Where, detail: str) -> Finding:
 def _said(headers: bytes) -> Mapping[str, str]:
     try:
         return unpacked(headers)
-    except (ValueError, TypeError):  # the ledger's own column may be what was tampered with
+    except ValueError:  # the ledger's own column may be what was tampered with
         return {}
 
 

@@ -215,7 +215,7 @@ class Comparison:
 
     def _invented_link(self, link: Link) -> None:
         detail = f"the chain has a link {link.n} for a record that was not accepted, or twice"
-        self._note(finding(Kind.CHAIN_INVENTED, self._at(link.off), link.case, b"[]", detail))
+        self._note(finding(Kind.CHAIN_INVENTED, self._at(link.off), link.case, b"", detail))
 
 
 def _place(n: int, thread: _Thread) -> str:

@@ -5,7 +5,7 @@ create table ledger (
   part      smallint not null,
   off       bigint   not null,
   key       bytea,                               -- exact bytes, as are headers and body
-  headers   bytea    not null,                   -- JSON pairs of name and value, bytes read as Latin-1
+  headers   bytea    not null,                   -- names and values, each framed by its length (domain/framing.py)
   verdict   text     not null,                   -- the gate's word: accepted | duplicate | held | fork | aside; never changed
   body      bytea,
   stamped   timestamptz,                         -- when it was published, by the broker's record

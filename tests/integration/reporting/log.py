@@ -7,7 +7,7 @@ from datetime import date
 from uuid import UUID
 
 from services.reporting.adapters.ledger import PostgresLedger
-from services.reporting.adapters.topics import KafkaTopics
+from services.reporting.adapters.topics import AT_ONCE, KafkaTopics
 from services.reporting.app import BLUEPRINT
 from services.reporting.application.checking import Stretch
 from services.reporting.application.verifying import FEW, Checker, Result, Verification
@@ -118,8 +118,10 @@ class Log:
         following: int = await self.pool.fetchval(question, stretch.topic, stretch.part)
         return following
 
-    async def verified(self, checker: Checker | None = None, few: int = FEW) -> Result:
+    async def verified(
+        self, checker: Checker | None = None, few: int = FEW, at_once: int = AT_ONCE
+    ) -> Result:
         """The whole log against the ledger."""
-        async with KafkaTopics(self.bootstrap) as topics:
+        async with KafkaTopics(self.bootstrap, at_once) as topics:
             ledger = PostgresLedger(self.pool)
             return await Verification(topics, ledger, checker=checker, few=few, patience=0).run(self.names)

@@ -9,9 +9,10 @@ import orjson
 import pytest
 
 from services.reporting.application.judging import Judge
-from services.reporting.domain.chain import following, genesis, packed, unpacked
+from services.reporting.domain.chain import following, genesis
 from services.reporting.domain.digest import digest_of
 from services.reporting.domain.findings import Finding, Kind, contradictions, swaps_named
+from services.reporting.domain.framing import packed, unpacked
 from services.reporting.domain.records import Entry, Link, Word
 from services.reporting.domain.verification import Comparison
 from shared.schemas.envelope import headers
@@ -383,3 +384,12 @@ def test_packed_headers_keep_names_order_and_any_bytes() -> None:
     odd = [("a", b"\xff\x00"), ("b", None), ("a", b"2")]
     assert packed(odd) != packed([*odd[1:], odd[0]])
     assert unpacked(packed([("a", b"\xff\x00")])) == {"a": "\xff\x00"}
+    assert unpacked(packed(odd[:2])) == {"a": "\xff\x00", "b": ""}
+
+
+@pytest.mark.parametrize(
+    "tampered", [b"[]", b"\x00\x00\x00\x09short", packed([("a", b"1")])[:-1], b"\x80\x00\x00\x00"]
+)
+def test_headers_that_were_tampered_with_are_told_as_such(tampered: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - zip says it in its own words
+        unpacked(tampered)

@@ -17,7 +17,8 @@ from services.reporting.adapters.ledger import PostgresLedger, events_of
 from services.reporting.adapters.topics import KafkaTopics
 from services.reporting.adapters.verifiers import Verifiers
 from services.reporting.application.verifying import Progress, Verification
-from services.reporting.domain.chain import genesis, unpacked
+from services.reporting.domain.chain import genesis
+from services.reporting.domain.framing import unpacked
 from shared.runtime.auth import Principal, Role, allow
 from shared.runtime.http.freshness import AskedToken
 from shared.runtime.http.pages import AskedPage, Cursor
