@@ -7,7 +7,7 @@ from typing import Protocol
 
 from services.intake.adapters.desk import Desk
 from services.intake.adapters.rejecting import Rejected
-from services.intake.adapters.upstream import Message, Refusal, read_inbound
+from services.intake.adapters.upstream import Message, Refusal, read_inbound, structured
 from services.intake.application.acceptance import Answer
 from services.intake.domain.decisions import Command
 from services.intake.domain.decisions.refusal import FieldRefused
@@ -86,4 +86,5 @@ def _rejected(record: Record, refusal: Refusal | tuple[str, str] | None) -> Reje
         case (field, reason):
             pass
     origin = f"{record.topic}/{record.partition}/{record.offset}"
-    return Rejected(derived_id("rejected", origin), origin, reason, field, record.value or b"", record.key)
+    raw = structured(record.value or b"", record.headers)
+    return Rejected(derived_id("rejected", origin), origin, reason, field, raw, record.key)

@@ -116,7 +116,7 @@ def read_inbound(
     """A record of complaints.inbound: a CloudEvent in structured mode, or in binary mode with ce_ headers."""
     raw = value or b""
     try:
-        return _message(_INBOUND.validate_json(_structured(raw, headers)), defaults)
+        return _message(_INBOUND.validate_json(structured(raw, headers)), defaults)
     except ValidationError as error:
         name, reason = faults(error, raw)[0]
         return Refusal(reason, name, raw, key=key)
@@ -159,8 +159,8 @@ def _message(event: _ComplaintEvent | _FactEvent, defaults: Defaults) -> Message
     return Message(*source, command, event.id, traced)
 
 
-def _structured(raw: bytes, headers: Sequence[tuple[str, bytes]]) -> bytes:
-    """A binary-mode record in the form of a structured one."""
+def structured(raw: bytes, headers: Sequence[tuple[str, bytes]]) -> bytes:
+    """What came, whole: a binary-mode record in the form of a structured one, any other as it is."""
     said = dict(headers)
     if "ce_specversion" not in said:
         return raw
