@@ -177,14 +177,18 @@ def everything_on(bootstrap: str, topic: str) -> Iterator[Message]:
         consumer.close()
 
 
+def environment(stack: Stack) -> dict[str, str]:
+    """What an operator's shell has who works with this stack and no other."""
+    others = {name: value for name, value in os.environ.items() if name not in stack.env}
+    return {**others, "REDRESS_RUN": str(stack.layout.run)}
+
+
 def redress(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command line, as an operator of this stack has it."""
-    ours = stack.env.keys()
-    environment = {name: value for name, value in os.environ.items() if name not in ours}
     return subprocess.run(
         [sys.executable, "-m", "redress", *arguments],
         cwd=REPOSITORY,
-        env={**environment, "REDRESS_RUN": str(stack.layout.run)},
+        env=environment(stack),
         capture_output=True,
         text=True,
         check=False,
