@@ -3,16 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from typing import Any, TypeAlias
+from functools import cache
+from typing import Any
 
 from shared.case import Case
 from shared.schemas.privacy import Kept
 
-Flat: TypeAlias = Mapping[str, Any]
-"""Dotted name -> text, number, yes or no, date, moment, id, sealed value with its place, or a tuple of those."""
-
-KINDS = {"record": "is", "ownership": "is"}
-"""Regions whose states are classes of their own: their name is a field too."""
+UNIONS = frozenset({"record", "ownership"})
+"""Regions whose states are classes of their own: the name of the class is a field too, called is."""
+_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,59 +24,106 @@ class Change:
 
 
 def flat(case: Case) -> dict[str, Any]:
-    """Every field of every region, derived ones (such as a clock's result) included."""
-    return dict(pair for region in fields(case) for pair in _region(case, region.name))
+    """Every field of every region, derived ones (such as a clock's result) included.
 
-
-def changes(before: Case, after: Case) -> list[Change]:
-    """What differs, by name. Regions that are the same object are not looked into: an event touches few."""
-    found = []
-    for region in fields(Case):
-        name = region.name
-        if getattr(before, name) is getattr(after, name):
-            continue
-        was, now = dict(_region(before, name)), dict(_region(after, name))
-        found += [
-            Change(field, was.get(field), now.get(field))
-            for field in sorted(was.keys() | now.keys())
-            if was.get(field) != now.get(field)
-        ]
+    A value is text, a number, yes or no, a date, a moment, an id, a sealed value with its place, or a tuple of those.
+    """
+    found: dict[str, Any] = {}
+    for region in _names(Case):
+        value = getattr(case, region)
+        if region in UNIONS:
+            found[f"{region}.is"] = _kebab(type(value).__name__)
+        found.update(_walk(region, value))
     return found
 
 
-def _region(case: Case, name: str) -> Iterator[tuple[str, Any]]:
-    region = getattr(case, name)
-    if name in KINDS:
-        yield f"{name}.{KINDS[name]}", _kebab(type(region).__name__)
-    yield from _walk(name, region)
+def changes(before: Case, after: Case) -> list[Change]:
+    """What differs, by name. What is the same object is not looked into: an event touches little of a case."""
+    found: list[Change] = []
+    for region in _names(Case):
+        was, now = getattr(before, region), getattr(after, region)
+        mine = list(_differences(region, was, now))
+        if region in UNIONS and type(was) is not type(now):
+            kinds = (_kebab(type(value).__name__) for value in (was, now))
+            mine.append(Change(f"{region}.is", *kinds))
+        found += sorted(mine, key=lambda change: change.field)
+    return found
+
+
+def _differences(name: str, before: Any, after: Any) -> Iterator[Change]:
+    if before is after:
+        return
+    was, now = _parts(before), _parts(after)
+    if was is None and now is None:
+        one, other = _leaf(before), _leaf(after)
+        if one != other:
+            yield Change(name, one, other)
+        return
+    if was is None or now is None:
+        yield from _apart(dict(_walk(name, before)), dict(_walk(name, after)))
+        return
+    for part in was | now:
+        yield from _differences(f"{name}.{part}", was.get(part, _ABSENT), now.get(part, _ABSENT))
+
+
+def _apart(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
+    for name in {**was, **now}:
+        before, after = was.get(name), now.get(name)
+        if before != after:
+            yield Change(name, before, after)
 
 
 def _walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Kept) or not _has_parts(value):
-        yield name, _leaf(value)
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _walk(f"{name}.{_leaf(key)}", inner)
-    elif isinstance(value, tuple):
-        for number, inner in enumerate(value, start=1):
-            yield from _walk(f"{name}.{number}", inner)
-    else:
-        for part in _names(type(value)):
-            yield from _walk(f"{name}.{part}", getattr(value, part))
+    parts = _parts(value)
+    if parts is None:
+        if value is not _ABSENT:
+            yield name, _leaf(value)
+        return
+    for part, inner in parts.items():
+        yield from _walk(f"{name}.{part}", inner)
 
 
-def _has_parts(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return any(map(_has_parts, value))
-    return isinstance(value, Mapping) or is_dataclass(value)
+def _parts(value: Any) -> dict[str, Any] | None:
+    """What a value consists of, by name; None for a plain one."""
+    shape = _shape(value.__class__)
+    if shape is _Shape.PLAIN:
+        return None
+    if shape is _Shape.STATE:
+        return {name: getattr(value, name) for name in _names(value.__class__)}
+    if shape is _Shape.MAPPING:
+        return {str(_leaf(key)): inner for key, inner in value.items()}
+    if all(_parts(inner) is None for inner in value):
+        return None
+    return {str(number): inner for number, inner in enumerate(value, start=1)}
 
 
-def _names(kind: type) -> list[str]:
-    stated = [part.name for part in fields(kind)]
-    return stated + [name for name, it in vars(kind).items() if isinstance(it, property)]
+class _Shape(Enum):
+    PLAIN = "plain"
+    STATE = "state"
+    MAPPING = "mapping"
+    TUPLE = "tuple"
+
+
+@cache
+def _shape(kind: type) -> _Shape:
+    if is_dataclass(kind) and not issubclass(kind, Kept):
+        return _Shape.STATE
+    if issubclass(kind, Mapping):
+        return _Shape.MAPPING
+    return _Shape.TUPLE if issubclass(kind, tuple) else _Shape.PLAIN
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """The fields of a class of states, with its derived ones."""
+    assert is_dataclass(kind)
+    derived = (name for name, it in vars(kind).items() if isinstance(it, property))
+    return (*(part.name for part in fields(kind)), *derived)
 
 
 def _leaf(value: Any) -> Any:
+    if value is _ABSENT:
+        return None
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, frozenset | set):
@@ -89,14 +135,3 @@ def _leaf(value: Any) -> Any:
 
 def _kebab(name: str) -> str:
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")
-
-
-def text_of(value: Any) -> str:
-    """A plain value as people read it; sealed values must have been opened before."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ", ".join(map(text_of, value)) or "–"
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
