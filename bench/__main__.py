@@ -13,6 +13,7 @@ from bench import appending, handling, opening, rebuilding, receiving, replaying
 from bench.measuring import Section
 from bench.place import Place, throwaway
 from bench.table import plain, table
+from shared.runtime.collecting import collect_seldom
 
 SECTIONS: Mapping[str, Callable[[Place], Awaitable[Section]]] = {
     "append": appending.measure,
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str]) -> None:
         place = Place(stack, asked.seconds)
         versions = asyncio.run(place.versions())
         try:
+            collect_seldom()  # as every service does
             asyncio.run(_measure(place, asked.sections or list(SECTIONS), found))
         finally:  # ^C shows what was measured until then
             print(" · ".join(f"{name} {version}" for name, version in versions.items()), "· fsync on")

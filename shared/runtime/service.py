@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from shared.runtime import operations
 from shared.runtime.build import VERSION
+from shared.runtime.collecting import collect_seldom
 from shared.runtime.http.app import make_app
 from shared.runtime.http.health import health_routes
 from shared.runtime.http.refusals import register_refusals
@@ -62,6 +63,7 @@ def serve(blueprint: Blueprint[Any, Any], settings: RuntimeSettings, role: str) 
     start_tracing(blueprint.name, settings.otel_exporter_otlp_endpoint)
     running = Running(blueprint, settings, role)
     app = application(running)
+    collect_seldom()
     uvicorn.run(
         app,
         host=settings.host,
