@@ -15,6 +15,7 @@ from services.intake.domain.defaults import SCHEME_NAME
 from services.intake.domain.owed import Owed
 from services.intake.domain.scheme import Scheme, scheme_of
 from services.intake.settings import IntakeSettings
+from shared.runtime.http.asking import Asked
 from shared.runtime.published import InForce
 from shared.runtime.running import Running
 from shared.schemas.base import Recorded
@@ -45,6 +46,11 @@ class Desk:
     @cached_property
     def _in_force(self) -> InForce[CategorySchemePublished]:
         return InForce(self.running.parts.store, CategorySchemePublished, SCHEME_NAME)
+
+    async def ready_for(self, asked: Asked) -> None:
+        """Raises CatchingUp before anything is looked up: what has not been read yet would be taken for missing."""
+        self.running.check()
+        await self.running.seen(asked.token)
 
     async def published_scheme(self) -> Recorded:
         """The event that put the scheme in force."""

@@ -56,7 +56,7 @@ def router(desk: Desk) -> APIRouter:
         principal: Annotated[Principal, Depends(may_classify)],
     ) -> JSONResponse:
         """Gives the complaint its category under the scheme in force; the urgency follows."""
-        await desk.running.seen(asked.token)
+        await desk.ready_for(asked)
         await permissions.must_see(desk.running.parts.pool, principal, case)
 
         def own(complaint: Complaint) -> None:
@@ -71,7 +71,7 @@ def router(desk: Desk) -> APIRouter:
         case: UUID, body: FactBody, asked: AskedCommand, principal: Annotated[Principal, Depends(may_tell)]
     ) -> JSONResponse:
         """Records what an upstream system says happened to the complaint."""
-        await desk.running.seen(asked.token)
+        await desk.ready_for(asked)
         guard: Guard = nobody_minds
         if principal.roles & {Role.INT, Role.CM}:
             await permissions.must_see(desk.running.parts.pool, principal, case)
@@ -90,7 +90,7 @@ def router(desk: Desk) -> APIRouter:
         principal: Annotated[Principal, Depends(may_erase)],
     ) -> JSONResponse:
         """Orders that the complainant's data in this case become unreadable; it is done about a minute later."""
-        await desk.running.seen(asked.token)
+        await desk.ready_for(asked)
 
         def of_entity(complaint: Complaint) -> None:
             permissions.must_be_of_entity(principal, complaint)

@@ -42,7 +42,7 @@ def router(desk: Desk) -> APIRouter:
         body: SourcedBody, asked: AskedCommand, principal: Annotated[Principal, Depends(may_receive)]
     ) -> JSONResponse:
         """Accepts a complaint. Sent again it is known; with other content under its reference it is changed."""
-        await desk.running.seen(asked.token)
+        await desk.ready_for(asked)
         outcome, number = await _receive(desk, body, asked, principal)
         said = received(outcome, number)
         location = {"Location": f"/v1/complaints/{outcome.case}"}

@@ -82,7 +82,7 @@ def router(desk: Desk) -> APIRouter:
         body: ImportBody, asked: AskedCommand, principal: Annotated[Principal, Depends(may_import)]
     ) -> ImportAnswer:
         """Takes up to 500 rows; the same rows again are known. What is refused goes to complaints.rejected."""
-        await desk.running.seen(asked.token)
+        await desk.ready_for(asked)
         answers = await _import(desk, body, principal)
         counts = Counter(answer.result for answer in answers)
         return ImportAnswer(

@@ -42,7 +42,7 @@ def router(desk: Desk) -> APIRouter:
         principal: Annotated[Principal, Depends(may_erase)],
     ) -> ErasedSubject:
         """Orders the erasure case by case; each is done about a minute later."""
-        await desk.running.seen(asked.token)
+        await desk.ready_for(asked)
         cases = sorted(await desk.running.parts.keyring.cases_of(subject))
         if not cases:
             raise NotFound

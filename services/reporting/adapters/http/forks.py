@@ -55,6 +55,7 @@ def fork_routes(running: Running[Any, Any]) -> APIRouter:
         principal: Auditor, case: Name, said: Acknowledgement, asked: AskedCommand
     ) -> Response:
         """They stay refused, and the case goes on in every service."""
+        running.check()
         which = await the_case(running, principal, case)
         order = asked.order(principal, which, running.clock(), "reporting")
 
