@@ -26,6 +26,7 @@ ROLE, PASSWORD = "redress_test_service", "only-for-tests"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.import_plugin("tests.plugins.data_files")
     if os.environ.get("CI"):
         config.pluginmanager.import_plugin("tests.plugins.no_skips")
     # The default draws every traceback with its variables, which takes seconds in which nothing else runs.

@@ -13,15 +13,14 @@ import pytest
 from redress.client import Client
 from redress.demonstration import generated
 from redress.stack import Stack
-from redress.stack.layout import REPOSITORY
 from services.intake.domain.identity import complaint_of_reference
 from shared.runtime.auth import Role
 from tests.journeys.acting import CASES, everything_is_read, everything_on, query, redress
+from tests.plugins.data_files import DATA
 
 pytestmark = pytest.mark.timeout(180)
 Caller = Callable[..., Client]
 
-DATA = REPOSITORY.parent / "shared" / "data"
 MADE_UP = "made up"
 ROWS = 349
 CHANNELS = {
