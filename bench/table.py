@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from bench.measuring import Figure, Section
+from bench.measuring import ROUNDS, Figure, Section
 
+HOW = f"Median (least-most) of {ROUNDS} rounds by turns, after one of warm-up; the ratio is made round by round."
 HEADS = ("what", "unit", "floor", "ours", "ratio", "goal", "reached", "CPU floor/ours")
 
 
@@ -21,7 +22,7 @@ def table(sections: Mapping[str, Section]) -> str:
     ]
     lines.insert(1, "  ".join("-" * width for width in widths))
     notes = [f"  {name}: {note}" for name, section in sections.items() for note in section.notes]
-    return "\n".join(line.rstrip() for line in [*lines, "", *notes])
+    return "\n".join(line.rstrip() for line in [*lines, "", HOW, *notes])
 
 
 def _fit(cell: str, width: int, place: int) -> str:
