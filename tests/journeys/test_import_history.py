@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -139,10 +138,11 @@ async def nobody_owes_anything(stack: Stack, rows: list[dict[str, str]]) -> None
         assert await query(dsn, "select what from owed where case_id = any($1)", list(cases)) == []
         held = await query(dsn, "select id from cases where id = any($1)", list(cases))
         assert len(held) == len(cases)
+    theirs = {str(case).encode() for case in cases}  # as bytes: other journeys forge keys that are no ids
     clocks = [
         key
         for record in everything_on(stack.env["KAFKA_BOOTSTRAP"], CASES)
-        if (key := UUID((record.key() or b"").decode())) in cases
+        if (key := record.key()) in theirs
         and dict(record.headers() or [])["ce_type"] == b"processing.clock-started.v1"
     ]
     assert clocks == []
