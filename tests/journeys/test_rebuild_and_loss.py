@@ -40,7 +40,7 @@ pytestmark = pytest.mark.timeout(300)
 
 RATE = 20
 BEFORE_AND_AFTER = 20
-ROWS = 1500
+ROWS = 1000
 HANDLED = 10
 LOST = {"intake": INTAKE, "processing": PROCESSING}
 
