@@ -79,8 +79,9 @@ class Shadow:
                 silence = 0 if got else silence + 1
                 if silence > MOST_SILENCE:
                     raise Lost(f"nothing more comes of {wanted[0]}, which the live reader has read further")
-                for place, records in got.items():
-                    await self._take((place.topic, place.partition), records, target)
+                await self._take(
+                    {(place.topic, place.partition): records for place, records in got.items()}, target
+                )
                 progress(sum(self.next.values()))
 
     async def settle(self) -> None:
@@ -95,18 +96,26 @@ class Shadow:
             )
 
     async def _take(
-        self, place: Partition, records: Sequence[ConsumerRecord], target: Mapping[Partition, int]
+        self, got: Mapping[Partition, Sequence[ConsumerRecord]], target: Mapping[Partition, int]
     ) -> None:
-        begin, end = self.next[place], target[place]
+        """Whatever came of all partitions in one go: each transaction costs a wait."""
+        wanted = {place: self._wanted(place, records, target[place]) for place, records in got.items()}
+        places = [arrived(record) for records in wanted.values() for record in records]
+        await self._fold(await self._accepted([one for one in places if isinstance(one, Arrived)]))
+        for place, records in wanted.items():
+            if records:
+                self.next[place] = records[-1].offset + 1
+            if got[place][-1].offset >= target[place]:
+                self._consumer.seek(TopicPartition(*place), target[place])
+
+    def _wanted(
+        self, place: Partition, records: Sequence[ConsumerRecord], end: int
+    ) -> Sequence[ConsumerRecord]:
+        begin = self.next[place]
         wanted = [record for record in records if begin <= record.offset < end]
         if wanted and wanted[0].offset != begin:
             raise Lost(f"{place} goes on at {wanted[0].offset}, expected {begin}")
-        places = [arrived(record) for record in wanted]
-        await self._fold(await self._accepted([one for one in places if isinstance(one, Arrived)]))
-        if wanted:
-            self.next[place] = wanted[-1].offset + 1
-        if records[-1].offset >= end:
-            self._consumer.seek(TopicPartition(*place), end)
+        return wanted
 
     async def _accepted(self, records: Sequence[Arrived]) -> dict[UUID, list[Arrived]]:
         """Through the gate, and what of it the live reader would have folded."""
