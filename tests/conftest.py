@@ -87,9 +87,11 @@ def _embedded() -> Iterator[Servers]:
     run = Path(tempfile.mkdtemp(prefix="redress-tests-"))
     run.chmod(0o755)  # PostgreSQL runs as another account where the tests run as root
     stack = Stack(run, durable=False)
-    stack.up_servers()
-    yield Servers(stack.env["KAFKA_BOOTSTRAP"], stack.admin_dsn)
-    stack.destroy()
+    try:
+        stack.up_servers()
+        yield Servers(stack.env["KAFKA_BOOTSTRAP"], stack.admin_dsn)
+    finally:
+        stack.destroy()
 
 
 @pytest.fixture(scope="session")

@@ -119,11 +119,18 @@ class Processes:
             if time.monotonic() > until:
                 return False
             time.sleep(0.02)
+        _collect()
         return True
 
     def log(self, name: str, output: str = "log") -> Path:
         """Where its output goes."""
         return self.logs / f"{name}.{output}"
+
+
+def _collect() -> None:
+    """Takes the exit status of children of this very process that have ended."""
+    for pid in [pid for pid, child in _children.items() if child.poll() is not None]:
+        del _children[pid]
 
 
 def last_lines(log: Path, count: int = 12) -> list[str]:
