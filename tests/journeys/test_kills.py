@@ -39,12 +39,12 @@ def stack() -> Iterator[Stack]:
 
 
 async def killed_while_posting(stack: Stack, seed: int, times: int) -> None:
-    posting = Posting(stack, COMPLAINTS, f"run-{seed}-{times}")
+    posting = Posting(stack, COMPLAINTS, f"run-{seed}-{times}", ceiling=0.1)
     known_before = received_on(await asyncio.to_thread(read_all, stack.env["KAFKA_BOOTSTRAP"], TOPIC))
     async with asyncio.TaskGroup() as group:  # a poster that fails ends the wait for the next kill
         group.create_task(posting.post_all())
         shares = [await strike(stack, posting, blow) for blow in plan(seed, VICTIMS, times)]
-        last_kill = time.monotonic()
+        last_kill, posting.ceiling = time.monotonic(), 1.0
     assert all(0.1 <= share <= 0.9 for share in shares), shares
     await everything_settles(stack, last_kill + 60)
     records = await asyncio.to_thread(read_all, stack.env["KAFKA_BOOTSTRAP"], TOPIC)
