@@ -150,6 +150,17 @@ async def test_one_of_two_forks_acknowledged_keeps_the_case_parked(world: World)
     assert await world.texts(case) == ["true"]
 
 
+async def test_a_fork_behind_an_acknowledgement_parks_the_case_as_one_before_it_does(world: World) -> None:
+    case = fresh_id()
+    await world.receive(foreign(case, "intake", 1, "true"))
+    one = world.put(foreign(case, "intake", 1, "one"))
+    await world.receive(one)
+    await world.receive(await acknowledged(world, case, one))
+    assert (await world.store.load(case)).forks == 0
+    await world.receive(foreign(case, "intake", 1, "two"))
+    assert (await world.store.load(case)).forks == 1
+
+
 async def test_the_auditor_may_append_past_the_fork(pool: Pool) -> None:
     world = await World(pool, "reporting").open()
     case = fresh_id()

@@ -102,9 +102,9 @@ def test_what_the_source_says_last_about_its_closing_counts() -> None:
     [
         (kept, told(FactKind.CLOSED, RECEIPT - timedelta(hours=1))),
         (
-            kept,
-            told(FactKind.CLOSED, RECEIPT + timedelta(days=1)),
             told(FactKind.ANSWERED, RECEIPT + timedelta(days=2)),
+            told(FactKind.CLOSED, RECEIPT + timedelta(days=1)),
+            kept,
         ),
         (received, told(FactKind.CLOSED, RECEIPT)),
         (kept, told(FactKind.CLOSED, RECEIPT), adopted),
@@ -115,6 +115,15 @@ def test_the_source_closes_nothing_out_of_order_and_no_case_of_ours(history: tup
     with pytest.raises(Refused) as refused:
         given(*history).when(CloseBySource(event_id(2)), SYS)
     assert refused.value.code == "not-placed"
+
+
+def test_an_answer_told_after_the_closing_changes_nothing_whether_it_was_read_in_time_or_not() -> None:
+    closed_then = told(FactKind.CLOSED, RECEIPT + timedelta(days=1))
+    placed = Dated(by_source(None, 2), closed_then.occurred_at)
+    answer = told(FactKind.ANSWERED, RECEIPT + timedelta(days=2))
+    assert given(kept, closed_then).when(CloseBySource(event_id(2)), SYS) == [placed]
+    assert given(kept, closed_then, answer).when(CloseBySource(event_id(2)), SYS) == [placed]
+    assert given(kept, closed_then, placed, answer).when(CloseBySource(event_id(2)), SYS) == []
 
 
 @pytest.mark.parametrize("who", [EVA, LEAD])

@@ -80,12 +80,17 @@ def _close(command: Close, case: Case, occasion: Occasion) -> list[Decided]:
 
 
 def closing_fact(case: Case) -> SourceFact | None:
-    """What the source said last about its closing, if that is not placed and in order: received, answered, closed."""
+    """What the source said last about its closing, if that is not placed and in order: received, answered, closed.
+
+    Only an answer told before it counts: one told later cannot be waited for, and whether this service has read it yet
+    must make no difference.
+    """
     closed = case.provenance.latest(FactKind.CLOSED)
     if not isinstance(case.record, Record) or case.provenance.ours or closed is None:
         return None
-    answered = case.provenance.latest(FactKind.ANSWERED)
-    earliest = max(case.record.occurred_at, answered.occurred_at if answered else case.record.occurred_at)
+    before = case.provenance.facts[: case.provenance.facts.index(closed)]
+    answers = (fact.occurred_at for fact in before if fact.kind is FactKind.ANSWERED)
+    earliest = max([case.record.occurred_at, *answers])
     return closed if closed.event not in case.provenance.placed and closed.occurred_at >= earliest else None
 
 
