@@ -27,7 +27,6 @@ create table register (
   final_answer_due      timestamptz,
   final_answer_level    bigint not null,
   escalation_level      bigint not null,
-  erased           boolean not null,
   source_timely    boolean,
   disputed         boolean not null
 );

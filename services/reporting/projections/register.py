@@ -20,7 +20,6 @@ from shared.schemas.intake import (
     ComplaintDataCorrected,
     ComplaintReceived,
     ComplaintRegistered,
-    PersonalDataErased,
     UpstreamFactReceived,
 )
 from shared.schemas.processing import ClockStarted, ComplaintAssigned, ComplaintEscalated
@@ -56,7 +55,6 @@ class Row:
     final_answer_due: datetime | None = None
     final_answer_level: int = 0
     escalation_level: int = 0
-    erased: bool = False
     source_timely: bool | None = None
     disputed: bool = False
 
@@ -162,10 +160,6 @@ def _source_told(now: Values, event: UpstreamFactReceived, _: Recorded) -> Value
     return {"source_timely": timely, "disputed": now["disputed"] or event.kind is FactKind.DISPUTED}
 
 
-def _erased(_: Values, __: PersonalDataErased, ___: Recorded) -> Values:
-    return {"erased": True}
-
-
 def _assigned(now: Values, event: ComplaintAssigned, _: Recorded) -> Values:
     return {"owner_unit": event.unit or now["owner_unit"]}
 
@@ -189,7 +183,6 @@ TOLD: Mapping[type, Callable[[Values, Any, Recorded], Values]] = {
     ComplaintClassified: _classified,
     ComplaintDataCorrected: _corrected,
     UpstreamFactReceived: _source_told,
-    PersonalDataErased: _erased,
     ComplaintAssigned: _assigned,
     ClockStarted: _clock_started,
     ComplaintEscalated: _escalated,

@@ -111,7 +111,7 @@ async def test_the_csv_has_every_complaint_and_no_formula(service: Reporting, ca
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert sorted(row["case_number"] for row in rows) == sorted(numbers(await service.told("/v1/register")))
     assert {row["product"] for row in rows} == {"cards", "'=mortgage()"}
-    assert {row["erased"] for row in rows} == {"no"}
+    assert {row["disputed"] for row in rows} == {"no"}
 
 
 async def test_a_malformed_cursor_is_refused(service: Reporting) -> None:
